@@ -1,0 +1,75 @@
+package fsm
+
+import (
+	"cmp"
+
+	"github.com/kilonova-cloud/kilonova/nomadlike/state"
+	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+)
+
+// HostRegister registers a host, or refreshes what its client says of it.
+var HostRegister = register(11, "host-register", applyHostRegister)
+
+func applyHostRegister(tx *state.Txn, r *structs.HostRegisterRequest) (*structs.Host, error) {
+	h := r.Host.Copy()
+	if same := tx.HostByName(h.Name); same != nil && same.ID != h.ID {
+		return nil, structs.Errorf(structs.KindConflict, "host name %q belongs to host %s; give this client another name, or its old data directory back", h.Name, same.ID)
+	}
+	old := tx.Host(h.ID)
+	if old == nil {
+		h.Num, h.Epoch, h.CreatedAt = tx.NextNum("hosts"), 1, r.Now
+	} else {
+		h.Num, h.Epoch, h.CreatedAt = old.Num, old.Epoch, old.CreatedAt
+		h.Disabled, h.DisabledReason, h.ForcedDown = old.Disabled, old.DisabledReason, old.ForcedDown
+		if old.Session != h.Session {
+			h.Epoch++
+		}
+	}
+	h.Status, h.StatusReason, h.StatusAt, h.UpdatedAt = structs.HostUp, "", r.Now, r.Now
+	if old != nil && old.Status == structs.HostUp && old.Session == h.Session {
+		h.StatusAt = old.StatusAt
+	}
+	tx.PutHost(h)
+	return h, nil
+}
+
+// HostStatus changes what the cluster believes of hosts.
+var HostStatus = register(12, "host-status", func(tx *state.Txn, r *structs.HostStatusRequest) (None, error) {
+	for _, c := range r.Changes {
+		old := tx.Host(c.HostID)
+		if old == nil || old.Epoch != c.Epoch || old.Status == c.Status {
+			continue
+		}
+		h := old.Copy()
+		h.Status, h.StatusReason, h.StatusAt, h.UpdatedAt = c.Status, c.Reason, r.Now, r.Now
+		tx.PutHost(h)
+		if c.Status == structs.HostDown {
+			loseHost(tx, h, r.Now)
+		}
+	}
+	return None{}, nil
+})
+
+// loseHost tells every operation on the host that its host is lost.
+func loseHost(tx *state.Txn, h *structs.Host, now structs.Time) {
+	var lost []structs.Outcome
+	for op := range tx.OperationsOnHost(h.ID) {
+		lost = append(lost, structs.Outcome{OperationID: op.ID, Generation: op.Generation, HostLost: true, ErrorKind: structs.KindUnavailable,
+			Error: "host " + h.Name + " is down: " + cmp.Or(h.StatusReason, "its lease ended")})
+	}
+	for _, o := range lost {
+		advance(tx, o, now)
+	}
+}
+
+// checkSession refuses what an older session of a host's client says.
+func checkSession(tx *state.Txn, id structs.HostID, epoch uint64) error {
+	h := tx.Host(id)
+	if h == nil {
+		return structs.Errorf(structs.KindNotFound, "host %s is not registered", id)
+	}
+	if h.Epoch != epoch {
+		return structs.Errorf(structs.KindConflict, "host %s has a newer session (epoch %d, not %d)", h.Name, h.Epoch, epoch)
+	}
+	return nil
+}

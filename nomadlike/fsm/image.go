@@ -1,0 +1,34 @@
+package fsm
+
+import (
+	"github.com/kilonova-cloud/kilonova/nomadlike/state"
+	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+)
+
+// ImageUpsert writes an image's metadata.
+var ImageUpsert = register(7, "image-upsert", func(tx *state.Txn, r *structs.ImageUpsertRequest) (None, error) {
+	old := tx.Image(r.Image.ID)
+	switch {
+	case r.Create && old != nil:
+		return None{}, structs.Errorf(structs.KindConflict, "Image ID %s already exists!", r.Image.ID)
+	case !r.Create && old == nil:
+		return None{}, structs.Errorf(structs.KindNotFound, "No image found with ID %s", r.Image.ID)
+	case r.IfStatus != "" && old != nil && old.Status != r.IfStatus:
+		return None{}, structs.Errorf(structs.KindConflict, "Image %s is %s, not %s", r.Image.ID, old.Status, r.IfStatus)
+	}
+	tx.PutImage(&r.Image)
+	return None{}, nil
+})
+
+// ImageDelete removes an image. The servers' stores drop bytes that no image names any more.
+var ImageDelete = register(8, "image-delete", func(tx *state.Txn, r *structs.ImageDeleteRequest) (None, error) {
+	old := tx.Image(r.ID)
+	if old == nil {
+		return None{}, structs.Errorf(structs.KindNotFound, "No image found with ID %s", r.ID)
+	}
+	if old.Protected {
+		return None{}, structs.Errorf(structs.KindForbidden, "Image %s is protected and cannot be deleted.", r.ID)
+	}
+	tx.DeleteImage(r.ID)
+	return None{}, nil
+})

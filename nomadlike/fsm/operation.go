@@ -1,0 +1,283 @@
+package fsm
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/kilonova-cloud/kilonova/nomadlike/operation"
+	"github.com/kilonova-cloud/kilonova/nomadlike/state"
+	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+)
+
+// OperationCreate starts an operation on an instance; it answers the id of the operation that now does what was asked.
+var OperationCreate = register(14, "operation-create", applyOperationCreate)
+
+// rule is one row of Nova's table of allowed states.
+type rule struct {
+	action   string // Nova's word for it in messages
+	vm       []structs.VMState
+	tasks    []structs.TaskState // besides none
+	launched bool
+}
+
+var rules = map[structs.OperationKind]rule{
+	structs.OpDelete:     {action: "delete"},
+	structs.OpStart:      {action: "start", vm: []structs.VMState{structs.VMStopped}, launched: true},
+	structs.OpStop:       {action: "stop", vm: []structs.VMState{structs.VMActive, structs.VMError}, launched: true},
+	structs.OpSoftReboot: {action: "reboot", vm: []structs.VMState{structs.VMActive}, launched: true},
+	structs.OpHardReboot: {action: "reboot", launched: true,
+		vm:    []structs.VMState{structs.VMActive, structs.VMStopped, structs.VMPaused, structs.VMSuspended, structs.VMError},
+		tasks: []structs.TaskState{structs.TaskRebooting, structs.TaskRebootPending, structs.TaskRebootStarted, structs.TaskRebootingHard}},
+}
+
+func applyOperationCreate(tx *state.Txn, r *structs.OperationCreateRequest) (structs.OperationID, error) {
+	if again := tx.Operation(r.Operation.ID); again != nil {
+		return again.ID, nil // proposed again by someone who did not learn that it was applied
+	}
+	ins := tx.Instance(r.Operation.InstanceID)
+	if ins == nil || ins.Deleted() {
+		return "", notFound(r.Operation.InstanceID)
+	}
+	if ins.Locked && !r.Admin {
+		return "", structs.Errorf(structs.KindConflict, "Instance %s is locked", ins.ID)
+	}
+	if r.Operation.Kind == structs.OpDelete {
+		return beginDelete(tx, ins, r)
+	}
+	if err := checkState(tx, ins, r.Operation.Kind); err != nil {
+		return "", err
+	}
+	supersede(tx, ins, fmt.Sprintf("superseded by %s %s", r.Operation.Kind, r.Operation.ID), r.Now)
+	r.Operation.Args.PriorVM = ins.VM
+	return begin(tx, ins, r.Operation, r.Now)
+}
+
+func checkState(tx *state.Txn, ins *structs.Instance, k structs.OperationKind) error {
+	ru, known := rules[k]
+	if !known {
+		return structs.Errorf(structs.KindInvalid, "there is no operation %q on an existing instance", k)
+	}
+	refuse := func(what string, value any) error {
+		return structs.Errorf(structs.KindConflict, "Cannot '%s' instance %s while it is in %s %v", ru.action, ins.ID, what, value)
+	}
+	if ins.VM == structs.VMBuilding && !slices.Contains(ru.vm, ins.VM) {
+		return refuse("vm_state", ins.VM)
+	}
+	if ins.HostID == "" {
+		return structs.Errorf(structs.KindConflict, "Instance %s is not ready: it has no host", ins.ID)
+	}
+	if h := tx.Host(ins.HostID); h == nil || h.Status == structs.HostDown {
+		return structs.Errorf(structs.KindConflict, "Instance %s is not ready: its host %s is down", ins.ID, ins.Host)
+	}
+	if !slices.Contains(ru.vm, ins.VM) {
+		return refuse("vm_state", ins.VM)
+	}
+	if ins.Task != structs.TaskNone && !slices.Contains(ru.tasks, ins.Task) {
+		return refuse("task_state", ins.Task)
+	}
+	if ru.launched && ins.LaunchedAt.IsZero() {
+		return refuse("launched_at", "None")
+	}
+	return nil
+}
+
+func begin(tx *state.Txn, old *structs.Instance, op structs.Operation, now structs.Time) (structs.OperationID, error) {
+	op, err := operation.Begin(op, old.HostID, old.Generation, now)
+	if err != nil {
+		return "", err
+	}
+	step, _ := operation.Lookup(&op)
+	ins := old.Copy()
+	ins.OperationID, ins.Task, ins.UpdatedAt = op.ID, step.Task, now
+	tx.PutOperation(&op)
+	tx.PutInstance(ins)
+	return op.ID, nil
+}
+
+// supersede cancels what runs on the instance.
+func supersede(tx *state.Txn, ins *structs.Instance, why string, now structs.Time) {
+	if running := tx.Operation(ins.OperationID); running != nil && !running.Status.Final() {
+		tx.PutOperation(operation.Cancel(running, why, now))
+		if running.Kind == structs.OpBuild && running.HostID != "" {
+			tx.AddHostBuilding(running.HostID, -1)
+		}
+	}
+	for e := range tx.EvaluationsOfInstance(ins.ID) {
+		if e.Status == structs.EvalPending {
+			done := *e
+			done.Status, done.UpdatedAt = structs.EvalFailed, now
+			tx.PutEvaluation(&done)
+		}
+	}
+}
+
+// beginDelete starts a deletion, or does it at once when no living host holds the guest. A delete of what is being
+// deleted is that deletion.
+func beginDelete(tx *state.Txn, ins *structs.Instance, r *structs.OperationCreateRequest) (structs.OperationID, error) {
+	if running := tx.Operation(ins.OperationID); running != nil && running.Kind == structs.OpDelete && !running.Status.Final() {
+		return running.ID, nil
+	}
+	supersede(tx, ins, "superseded by delete "+string(r.Operation.ID), r.Now)
+	r.Operation.Args.PriorVM = ins.VM
+	host := tx.Host(ins.HostID)
+	if ins.HostID != "" && host != nil && host.Status != structs.HostDown {
+		return begin(tx, ins, r.Operation, r.Now)
+	}
+	op, err := operation.Begin(r.Operation, ins.HostID, ins.Generation, r.Now)
+	if err != nil {
+		return "", err
+	}
+	op.Status, op.FinishedAt = structs.OpSucceeded, r.Now
+	tx.PutOperation(&op)
+	deleteInstance(tx, ins, ins.HostID != "" && host != nil, r.Now)
+	return op.ID, nil
+}
+
+// OperationReport takes in outcomes of steps.
+var OperationReport = register(16, "operation-report", func(tx *state.Txn, r *structs.OperationReportRequest) (None, error) {
+	if r.HostID != "" {
+		if err := checkSession(tx, r.HostID, r.Epoch); err != nil {
+			return None{}, err
+		}
+	}
+	for _, o := range r.Outcomes {
+		if op := tx.Operation(o.OperationID); op != nil && (r.HostID == "" || op.HostID == r.HostID) {
+			advance(tx, o, r.Now)
+		}
+	}
+	return None{}, nil
+})
+
+// advance applies one outcome to its operation and does to the instance, its claim and its quota what was decided.
+func advance(tx *state.Txn, o structs.Outcome, now structs.Time) {
+	prior := tx.Operation(o.OperationID)
+	if prior == nil {
+		return
+	}
+	op, decision := operation.Next(prior, o, now)
+	if decision == operation.Stale {
+		return
+	}
+	tx.PutOperation(op)
+	ins := tx.Instance(op.InstanceID)
+	if ins == nil || ins.OperationID != op.ID {
+		return
+	}
+	settle(tx, ins.Copy(), prior, op, decision, o, now)
+}
+
+func settle(tx *state.Txn, ins *structs.Instance, prior, op *structs.Operation, d operation.Decision, o structs.Outcome, now structs.Time) {
+	ins.UpdatedAt = now
+	switch d {
+	case operation.Proceeds:
+		if step, ok := operation.Lookup(op); ok {
+			ins.Task = step.Task
+		}
+		tx.PutInstance(ins)
+	case operation.Replaces:
+		tx.DeleteClaim(ins.ID, prior.HostID)
+		tx.AddHostBuilding(prior.HostID, -1)
+		ins.HostID, ins.Host, ins.Task = "", "", structs.TaskScheduling
+		tx.PutInstance(ins)
+		tx.PutEvaluation(&structs.Evaluation{ID: derivedEvaluation(op), InstanceID: ins.ID, OperationID: op.ID, Status: structs.EvalPending,
+			Attempt: len(op.AvoidHosts) + 1, CreatedAt: now, UpdatedAt: now})
+	case operation.Succeeded:
+		succeeded(tx, ins, op, o, now)
+	case operation.Failed:
+		failed(tx, ins, prior, op, false, o, now)
+	case operation.Abandoned:
+		if op.Kind == structs.OpDelete && op.Status == structs.OpSucceeded {
+			deleteInstance(tx, ins, true, now)
+			return
+		}
+		failed(tx, ins, prior, op, true, o, now)
+	}
+}
+
+// derivedEvaluation names the evaluation of a further placement. It derives from the operation, because the state machine may not make up an id.
+func derivedEvaluation(op *structs.Operation) structs.EvaluationID {
+	return structs.EvaluationID(uuid.NewSHA1(uuid.NameSpaceOID, fmt.Appendf(nil, "%s/%d", op.ID, len(op.AvoidHosts))).String())
+}
+
+func succeeded(tx *state.Txn, ins *structs.Instance, op *structs.Operation, o structs.Outcome, now structs.Time) {
+	if op.Kind == structs.OpDelete {
+		deleteInstance(tx, ins, false, now)
+		return
+	}
+	ins.OperationID, ins.Task, ins.Fault = "", structs.TaskNone, nil
+	switch op.Kind {
+	case structs.OpBuild:
+		tx.AddHostBuilding(op.HostID, -1)
+		ins.LaunchedAt = now
+		fallthrough
+	case structs.OpStart, structs.OpSoftReboot, structs.OpHardReboot:
+		ins.VM, ins.Power = structs.VMActive, structs.PowerRunning
+	case structs.OpStop:
+		ins.VM, ins.Power = structs.VMStopped, structs.PowerShutdown
+	}
+	tx.PutInstance(ins)
+}
+
+// failed ends an operation that did not do what it was to: a build or a delete leaves the instance in error with a fault
+// that says what, where and what to do; of a power change the instance keeps its state, unless its guest is known to be off. With
+// abandoned the host may still hold something, so claim and host stay until a delete.
+func failed(tx *state.Txn, ins *structs.Instance, prior, op *structs.Operation, abandoned bool, o structs.Outcome, now structs.Time) {
+	ins.OperationID, ins.Task = "", structs.TaskNone
+	switch op.Kind {
+	case structs.OpBuild:
+		if prior.HostID != "" {
+			tx.AddHostBuilding(prior.HostID, -1)
+			if !abandoned {
+				tx.DeleteClaim(ins.ID, prior.HostID)
+				ins.HostID, ins.Host = "", ""
+			}
+		}
+		ins.VM, ins.Fault = structs.VMError, fault(tx, prior, op, now)
+	case structs.OpDelete, structs.OpHardReboot:
+		ins.VM, ins.Fault = structs.VMError, fault(tx, prior, op, now)
+	case structs.OpSoftReboot:
+		if o.Power != structs.PowerRunning && !o.HostLost {
+			ins.VM, ins.Fault = structs.VMError, fault(tx, prior, op, now)
+		}
+	}
+	tx.PutInstance(ins)
+}
+
+func fault(tx *state.Txn, prior, op *structs.Operation, now structs.Time) *structs.Fault {
+	f := &structs.Fault{Code: 500, At: now}
+	if op.ErrorKind == structs.KindNoCapacity {
+		f.Message = op.Error
+		return f
+	}
+	where := ""
+	if h := tx.Host(prior.HostID); h != nil {
+		where = " on host " + h.Name
+	}
+	advice := "Delete the instance, or see the host's driver and log."
+	if op.Kind == structs.OpBuild {
+		advice = "Delete the instance and create it again once the cause is cured."
+	}
+	f.Message = fmt.Sprintf("%s failed at step %s%s: %s", op.Kind, prior.Step, where, op.Error)
+	f.Details = fmt.Sprintf("operation %s, attempt %d. %s", op.ID, prior.Attempt, advice)
+	return f
+}
+
+// deleteInstance makes the instance deleted and gives back what it held. With cleanup its guest may still be on a host that is
+// down; the record then stays on that host's list until its client says that the guest is gone.
+func deleteInstance(tx *state.Txn, old *structs.Instance, cleanup bool, now structs.Time) {
+	ins := old.Copy()
+	var hosts []structs.HostID
+	for c := range tx.Claims(ins.ID) {
+		hosts = append(hosts, c.HostID)
+	}
+	for _, h := range hosts {
+		tx.DeleteClaim(ins.ID, h)
+	}
+	tx.AddQuotaUsage(ins.ProjectID, -1, -int64(ins.Flavor.VCPUs), -ins.Flavor.MemoryMiB)
+	ins.VM, ins.Task, ins.Power, ins.OperationID, ins.Cleanup = structs.VMDeleted, structs.TaskNone, structs.PowerNoState, "", cleanup
+	ins.TerminatedAt, ins.DeletedAt, ins.UpdatedAt = now, now, now
+	ins.UserData = nil
+	tx.PutInstance(ins)
+}

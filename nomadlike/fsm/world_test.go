@@ -1,0 +1,273 @@
+package fsm_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
+	"github.com/kilonova-cloud/kilonova/nomadlike/operation"
+	"github.com/kilonova-cloud/kilonova/nomadlike/state"
+	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+)
+
+// world is a cluster of one state machine and a few model hosts, without a clock: now moves when the test says so.
+type world struct {
+	t     require.TestingT
+	store *state.Store
+	log   [][]byte // every entry, for replay
+	index uint64
+	now   structs.Time
+	ids   int
+	hosts map[structs.HostID]*modelHost
+	fail  func(op *structs.Operation, step structs.StepName) *structs.Outcome // nil outcome: the step succeeds
+	twice bool                                                             // every step is done and reported twice
+}
+
+// modelHost is a hypervisor as simple as can be: guests by instance, with the generation that made them.
+type modelHost struct {
+	guests map[structs.InstanceID]uint64
+	lost   bool // its client does not answer
+}
+
+func newWorld(t require.TestingT, hosts int) *world {
+	w := &world{t: t, store: state.NewStore(), now: structs.Time(time.Hour), hosts: map[structs.HostID]*modelHost{}}
+	for i := range hosts {
+		w.addHost(fmt.Sprintf("host-%d", i))
+	}
+	return w
+}
+
+func (w *world) Propose(_ context.Context, typ fsm.Type, body []byte) (uint64, any, error) {
+	w.index++
+	entry := fsm.EncodeEntry([]fsm.Item{{Type: typ, Body: body}})
+	w.log = append(w.log, entry)
+	tx := w.store.Begin(w.index)
+	r := fsm.Apply(tx, w.index, entry)
+	tx.Commit()
+	return w.index, r[0].Value, r[0].Err
+}
+
+func (w *world) id(kind string) string { w.ids++; return fmt.Sprintf("%s-%04d", kind, w.ids) }
+
+func (w *world) addHost(name string) *structs.Host {
+	h, err := fsm.HostRegister.Propose(context.Background(), w, &structs.HostRegisterRequest{Now: w.now, Host: structs.Host{ID: structs.HostID("id-" + name),
+		Name: name, Zone: "nova", Session: w.id("session"), DriverHealthy: true, Total: structs.Resources{VCPUs: 16, MemoryMiB: 65536, DiskGiB: 1000}}})
+	require.NoError(w.t, err)
+	if w.hosts[h.ID] == nil {
+		w.hosts[h.ID] = &modelHost{guests: map[structs.InstanceID]uint64{}}
+	}
+	w.hosts[h.ID].lost = false
+	return h
+}
+
+func (w *world) create(n int) ([]structs.InstanceID, error) {
+	req := &structs.InstanceCreateRequest{Now: w.now, MinCount: n}
+	for range n {
+		id := structs.InstanceID(w.id("instance"))
+		op := structs.OperationID(w.id("op"))
+		req.Instances = append(req.Instances, structs.Instance{ID: id, ProjectID: "p", UserID: "u", Name: string(id),
+			Flavor: structs.Flavor{ID: "1", VCPUs: 1, MemoryMiB: 512, RootGiB: 1}})
+		req.Operations = append(req.Operations, structs.Operation{ID: op, InstanceID: id, ProjectID: "p", Kind: structs.OpBuild})
+		req.Evaluations = append(req.Evaluations, structs.Evaluation{ID: structs.EvaluationID(w.id("eval")), InstanceID: id, OperationID: op, Status: structs.EvalPending})
+	}
+	return fsm.InstanceCreate.Propose(context.Background(), w, req)
+}
+
+func (w *world) start(id structs.InstanceID, k structs.OperationKind) (structs.OperationID, error) {
+	return fsm.OperationCreate.Propose(context.Background(), w, &structs.OperationCreateRequest{Now: w.now,
+		Operation: structs.Operation{ID: structs.OperationID(w.id("op")), InstanceID: id, ProjectID: "p", Kind: k}})
+}
+
+// schedule places what is pending on the first host that is up and not to be avoided.
+func (w *world) schedule() bool {
+	r := w.store.Snapshot()
+	req := &structs.PlanApplyRequest{Now: w.now}
+	for e := range r.PendingEvaluations() {
+		op := r.Operation(e.OperationID)
+		p := structs.Placement{EvaluationID: e.ID, InstanceID: e.InstanceID, OperationID: e.OperationID, Explanation: &structs.Explanation{Hosts: len(w.hosts)}}
+		for h := range r.Hosts() {
+			avoided := false
+			for _, a := range op.AvoidHosts {
+				avoided = avoided || a == h.ID
+			}
+			if ok, _ := h.Schedulable(); ok && !avoided {
+				p.HostID = h.ID
+				break
+			}
+		}
+		req.Placements = append(req.Placements, p)
+	}
+	if len(req.Placements) == 0 {
+		return false
+	}
+	_, err := fsm.PlanApply.Propose(context.Background(), w, req)
+	require.NoError(w.t, err)
+	return true
+}
+
+// work lets every host that answers do the present run of each of its operations.
+func (w *world) work() bool {
+	r := w.store.Snapshot()
+	did := false
+	for op := range r.ActiveOperations() {
+		h := w.hosts[op.HostID]
+		if h == nil || h.lost {
+			continue
+		}
+		w.now = max(w.now, op.NotBefore)
+		attempt := op.Attempt
+		for _, s := range operation.Run(op) {
+			did = true
+			o := w.do(h, op, s.Name, attempt)
+			w.report(op.HostID, o)
+			if w.twice {
+				w.do(h, op, s.Name, attempt)
+				w.report(op.HostID, o)
+			}
+			if o.Error != "" {
+				break
+			}
+			attempt = 1
+		}
+	}
+	return did
+}
+
+func (w *world) do(h *modelHost, op *structs.Operation, step structs.StepName, attempt int) structs.Outcome {
+	undo := op.Status == structs.OpUndoing
+	o := structs.Outcome{OperationID: op.ID, Step: step, Attempt: attempt, Undo: undo, Generation: op.Generation, Power: structs.PowerRunning}
+	if w.fail != nil {
+		if f := w.fail(op, step); f != nil {
+			o.Error, o.ErrorKind, o.Retryable = f.Error, f.ErrorKind, f.Retryable
+			if step == structs.StepSpawn {
+				h.guests[op.InstanceID] = op.Generation // the worst case: it failed after it had made the guest
+			}
+			return o
+		}
+	}
+	switch step {
+	case structs.StepSpawn:
+		h.guests[op.InstanceID] = op.Generation
+	case structs.StepDestroy:
+		delete(h.guests, op.InstanceID)
+	}
+	return o
+}
+
+func (w *world) report(host structs.HostID, outcomes ...structs.Outcome) {
+	h := w.store.Snapshot().Host(host)
+	_, err := fsm.OperationReport.Propose(context.Background(), w, &structs.OperationReportRequest{HostID: host, Epoch: h.Epoch, Outcomes: outcomes, Now: w.now})
+	require.NoError(w.t, err)
+}
+
+// lose ends a host's lease.
+func (w *world) lose(id structs.HostID) {
+	h := w.store.Snapshot().Host(id)
+	w.hosts[id].lost = true
+	_, err := fsm.HostStatus.Propose(context.Background(), w, &structs.HostStatusRequest{Now: w.now, Changes: []structs.HostStatusChange{
+		{HostID: id, Epoch: h.Epoch, Status: structs.HostDown, Reason: "test"}}})
+	require.NoError(w.t, err)
+}
+
+// back brings a lost host back: its client registers anew and destroys what the cluster knows to be deleted or moved.
+func (w *world) back(name string) {
+	h := w.addHost(name)
+	r := w.store.Snapshot()
+	for id := range w.hosts[h.ID].guests {
+		if ins := r.Instance(id); ins != nil && (ins.Deleted() || ins.HostID != h.ID) {
+			delete(w.hosts[h.ID].guests, id)
+		}
+	}
+	var syncs []structs.InstanceSync
+	for ins := range r.InstancesOnHost(h.ID) {
+		if ins.Deleted() {
+			syncs = append(syncs, structs.InstanceSync{InstanceID: ins.ID, Generation: ins.Generation, CleanedUp: true})
+		}
+	}
+	_, err := fsm.InstanceSync.Propose(context.Background(), w, &structs.InstanceSyncRequest{HostID: h.ID, Epoch: h.Epoch, Syncs: syncs, Now: w.now})
+	require.NoError(w.t, err)
+}
+
+// settle drives everything to its end.
+func (w *world) settle() {
+	for range 500 {
+		w.now += structs.Time(time.Second)
+		a, b := w.schedule(), w.work()
+		if !a && !b {
+			return
+		}
+	}
+	require.Fail(w.t, "operations do not come to an end")
+}
+
+// check asserts what must hold whenever nothing runs: nothing is stuck, nothing is left behind, everything adds up.
+func (w *world) check() {
+	r := w.store.Snapshot()
+	used := map[structs.HostID]structs.Resources{}
+	claims := map[structs.InstanceID]structs.HostID{}
+	for c := range r.AllClaims() {
+		used[c.HostID] = used[c.HostID].Add(c.Resources)
+		claims[c.InstanceID] = c.HostID
+	}
+	for h := range r.Hosts() {
+		u := r.HostUsage(h.ID)
+		require.Equal(w.t, used[h.ID], u.Used, "usage of %s is the sum of its claims", h.Name)
+		require.Zero(w.t, u.Building, "nothing builds on %s", h.Name)
+		for id := range w.hosts[h.ID].guests {
+			if ins := r.Instance(id); !w.hosts[h.ID].lost && (ins == nil || ins.Deleted() || ins.HostID != h.ID) {
+				require.Fail(w.t, "left behind", "guest of %s on %s", id, h.Name)
+			}
+		}
+	}
+	live := int64(0)
+	for ins := range r.AllInstances() {
+		live++
+		require.Empty(w.t, ins.OperationID, "%s: an operation still runs", ins.ID)
+		require.Empty(w.t, ins.Task, "%s is stuck in task_state", ins.ID)
+		require.NotEqual(w.t, structs.VMBuilding, ins.VM, "%s is stuck in BUILD", ins.ID)
+		require.Equal(w.t, claims[ins.ID], ins.HostID, "%s has a claim where it is, and nowhere else", ins.ID)
+		if ins.VM == structs.VMError {
+			require.NotNil(w.t, ins.Fault, "%s is in error and does not say why", ins.ID)
+			require.NotEmpty(w.t, ins.Fault.Message)
+		}
+		delete(claims, ins.ID)
+	}
+	require.Empty(w.t, claims, "claims of instances that are gone")
+	require.Equal(w.t, live, r.QuotaUsage("p").Instances)
+	require.Equal(w.t, live, r.QuotaUsage("p").Cores)
+	for op := range r.Operations() {
+		require.True(w.t, op.Status.Final(), "%s %s is %s", op.Kind, op.ID, op.Status)
+	}
+	require.Empty(w.t, collect(r.PendingEvaluations()))
+}
+
+func collect[T any](seq func(func(T) bool)) (out []T) {
+	for v := range seq {
+		out = append(out, v)
+	}
+	return out
+}
+
+// bytes is the state as a snapshot has it.
+func (w *world) bytes() []byte {
+	var b bytes.Buffer
+	require.NoError(w.t, w.store.Snapshot().Persist(&b))
+	return b.Bytes()
+}
+
+// replay applies the whole log to an empty state and returns its bytes.
+func (w *world) replay() []byte {
+	st := state.NewStore()
+	for i, e := range w.log {
+		tx := st.Begin(uint64(i + 1))
+		fsm.Apply(tx, uint64(i+1), e)
+		tx.Commit()
+	}
+	var b bytes.Buffer
+	require.NoError(w.t, st.Snapshot().Persist(&b))
+	return b.Bytes()
+}

@@ -1,0 +1,68 @@
+package state
+
+import (
+	"iter"
+
+	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+)
+
+var instanceTable = newTable("instances", func(v *structs.Instance) []string { return []string{string(v.ID)} },
+	index[structs.Instance]{"live", func(v *structs.Instance) []string {
+		if v.Deleted() {
+			return nil
+		}
+		return []string{string(v.ProjectID), newestFirst(v.CreatedAt)}
+	}},
+	index[structs.Instance]{"dead", func(v *structs.Instance) []string {
+		if !v.Deleted() {
+			return nil
+		}
+		return []string{string(v.ProjectID), newestFirst(v.CreatedAt)}
+	}},
+	index[structs.Instance]{"host", func(v *structs.Instance) []string {
+		if v.HostID == "" || v.Deleted() && !v.Cleanup {
+			return nil
+		}
+		return []string{string(v.HostID)}
+	}})
+
+// Instance returns an instance by id, deleted ones too while their record stays, or nil.
+func (r Reader) Instance(id structs.InstanceID) *structs.Instance {
+	return first(r, instanceTable, string(id))
+}
+
+// Instances iterates over a project's instances that are not deleted, newest first (created, then id descending is
+// Nova's order; ids of one nanosecond come ascending).
+func (r Reader) Instances(p structs.ProjectID) iter.Seq[*structs.Instance] {
+	return prefix(r, instanceTable, "live", string(p))
+}
+
+// DeletedInstances iterates over a project's deleted instances, newest first.
+func (r Reader) DeletedInstances(p structs.ProjectID) iter.Seq[*structs.Instance] {
+	return prefix(r, instanceTable, "dead", string(p))
+}
+
+// AllInstances iterates over all projects' instances that are not deleted, by project, newest first in each.
+func (r Reader) AllInstances() iter.Seq[*structs.Instance] { return prefix(r, instanceTable, "live") }
+
+// AllDeletedInstances iterates over all projects' deleted instances.
+func (r Reader) AllDeletedInstances() iter.Seq[*structs.Instance] {
+	return prefix(r, instanceTable, "dead")
+}
+
+// InstancesOnHost iterates over what should be on a host: instances placed there, and deleted ones whose guest is still
+// to be cleaned up there.
+func (r Reader) InstancesOnHost(h structs.HostID) iter.Seq[*structs.Instance] {
+	return prefix(r, instanceTable, "host", string(h))
+}
+
+// PutInstance writes an instance. A new one gets its small number.
+func (t *Txn) PutInstance(v *structs.Instance) {
+	if v.Num == 0 {
+		v.Num = t.NextNum("instances")
+	}
+	put(t, instanceTable, v)
+}
+
+// DeleteInstance removes an instance's record; an unknown one is no error.
+func (t *Txn) DeleteInstance(id structs.InstanceID) { remove(t, instanceTable, string(id)) }

@@ -1,0 +1,11 @@
+package structs
+
+// HostAdminRequest changes what an operator says of a host: whether it takes new instances, and whether it counts as down whatever its client says.
+// nil leaves a setting as it is; enabling clears the reason. An unknown host is KindNotFound. The answer is the stored *Host.
+type HostAdminRequest struct {
+	HostID         HostID `codec:"h"`
+	Disabled       *bool  `codec:"d"`
+	DisabledReason string `codec:"r"`
+	ForcedDown     *bool  `codec:"f"`
+	Now            Time   `codec:"now"`
+}

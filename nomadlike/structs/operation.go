@@ -1,0 +1,141 @@
+package structs
+
+// OperationKind is what an operation does; the step tables are in nomadlike/operation.
+type OperationKind string
+
+// The kinds that exist. Their values are Nova's instance action names, except that a reboot's two sorts are told apart.
+const (
+	OpBuild      OperationKind = "create"
+	OpDelete     OperationKind = "delete"
+	OpStart      OperationKind = "start"
+	OpStop       OperationKind = "stop"
+	OpSoftReboot OperationKind = "reboot-soft"
+	OpHardReboot OperationKind = "reboot-hard"
+)
+
+// OperationStatus is where an operation is.
+type OperationStatus string
+
+// Operation statuses. Running and undoing ones are driven on; the others are final.
+const (
+	OpRunning   OperationStatus = "running"
+	OpUndoing   OperationStatus = "undoing" // a step failed for good; what was done is being undone
+	OpSucceeded OperationStatus = "succeeded"
+	OpFailed    OperationStatus = "failed"
+	OpCancelled OperationStatus = "cancelled" // superseded, e.g. a build by a delete
+)
+
+// Final reports whether nothing more happens.
+func (s OperationStatus) Final() bool { return s == OpSucceeded || s == OpFailed || s == OpCancelled }
+
+// StepName names a step of an operation.
+type StepName string
+
+// The steps that exist.
+const (
+	StepPlace   StepName = "place"   // server: a host and a claim
+	StepImage   StepName = "image"   // host: the root image is in the host's cache, verified
+	StepSpawn   StepName = "spawn"   // host: the driver made and started the guest
+	StepStop    StepName = "stop"    // host
+	StepStart   StepName = "start"   // host
+	StepReboot  StepName = "reboot"  // host
+	StepDestroy StepName = "destroy" // host: the guest and its disks are gone
+	StepRelease StepName = "release" // server: claim and quota are given back
+	StepFinish  StepName = "finish"  // server: the instance's new state is set
+)
+
+// Operation is one requested change to an instance: durable, stepwise, resumable. At most one runs per instance, except
+// that a delete supersedes what runs. It is also the record behind os-instance-actions.
+type Operation struct {
+	Meta
+	ID         OperationID     `codec:"id"`
+	InstanceID InstanceID      `codec:"i"`
+	ProjectID  ProjectID       `codec:"p"`
+	UserID     UserID          `codec:"u"`
+	RequestID  string          `codec:"r"`
+	Kind       OperationKind   `codec:"k"`
+	Status     OperationStatus `codec:"st"`
+	Args       OperationArgs   `codec:"a"`
+
+	Step      StepName `codec:"step"` // being done, or, while undoing, whose undo is being done
+	Attempt   int      `codec:"att"`  // of the step, from 1
+	StartedAt Time     `codec:"sat"`  // of the attempt
+	Deadline  Time     `codec:"dl"`   // of the attempt; past it the attempt has failed
+	NotBefore Time     `codec:"nb"`   // when the next attempt may start (backoff)
+
+	HostID     HostID   `codec:"h"`     // on which host steps run
+	Generation uint64   `codec:"gen"`   // of the instance on that host
+	AvoidHosts []HostID `codec:"avoid"` // where a build already failed
+
+	History    []StepRecord `codec:"hist"`
+	Error      string       `codec:"err"`
+	ErrorKind  Kind         `codec:"ek"`
+	CreatedAt  Time         `codec:"created"`
+	UpdatedAt  Time         `codec:"updated"`
+	FinishedAt Time         `codec:"fin"`
+}
+
+// OperationArgs are what the request said beyond its kind.
+type OperationArgs struct {
+	StopTimeout int64   `codec:"st"`  // seconds the guest may take to shut down by itself; 0 uses the default
+	PriorVM     VMState `codec:"pvm"` // vm_state before the operation, to go back to
+}
+
+// StepRecord is one finished attempt at a step.
+type StepRecord struct {
+	Step       StepName `codec:"s"`
+	Attempt    int      `codec:"a"`
+	Undo       bool     `codec:"u"`
+	HostID     HostID   `codec:"h"`
+	StartedAt  Time     `codec:"b"`
+	FinishedAt Time     `codec:"f"`
+	Error      string   `codec:"e"` // "" is success
+}
+
+// Copy returns a copy whose slices may be appended to.
+func (o *Operation) Copy() *Operation {
+	c := *o
+	c.AvoidHosts = append([]HostID(nil), o.AvoidHosts...)
+	c.History = append([]StepRecord(nil), o.History...)
+	return &c
+}
+
+// OperationCreateRequest starts an operation on an existing instance. The state checks lock, vm_state and task_state by
+// Nova's table (KindConflict with Nova's words). Admin passes the lock.
+type OperationCreateRequest struct {
+	Operation Operation `codec:"o"`
+	Admin     bool      `codec:"adm"`
+	Now       Time      `codec:"now"`
+}
+
+// Outcome is how an attempt at a step ended, or what happened to an operation from outside.
+type Outcome struct {
+	OperationID OperationID `codec:"o"`
+	Step        StepName    `codec:"s"` // with Attempt, Undo and Generation it must match the operation, else the outcome is old and skipped
+	Attempt     int         `codec:"a"`
+	Undo        bool        `codec:"u"`
+	Generation  uint64      `codec:"g"`
+	StartedAt   Time        `codec:"b"`
+	FinishedAt  Time        `codec:"f"`
+	Error       string      `codec:"e"` // "" is success
+	ErrorKind   Kind        `codec:"k"`
+	Retryable   bool        `codec:"r"`  // the same attempt may succeed later or elsewhere
+	HostLost    bool        `codec:"hl"` // the host's lease ended; nobody knows
+	Power       PowerState  `codec:"p"`  // of the guest after the step
+}
+
+// OperationReportRequest carries many outcomes, usually a host's. Those of a host with an old Epoch are refused with KindConflict; HostID "" is the leader itself.
+type OperationReportRequest struct {
+	HostID   HostID    `codec:"h"`
+	Epoch    uint64    `codec:"e"`
+	Outcomes []Outcome `codec:"out"`
+	Now      Time      `codec:"now"`
+}
+
+// ReapRequest removes finished records that nothing needs any more.
+type ReapRequest struct {
+	Operations  []OperationID  `codec:"o"`
+	Evaluations []EvaluationID `codec:"e"`
+	Instances   []InstanceID   `codec:"i"`
+	Revocations []string       `codec:"r"`
+}

@@ -1,0 +1,162 @@
+package structs
+
+// The messages between agents.
+
+// ProposeRequest asks the leader to commit a command.
+type ProposeRequest struct {
+	Type uint16 `codec:"t"`
+	Body []byte `codec:"b"`
+}
+
+// ProposeResponse answers with the log index and the command's encoded answer.
+type ProposeResponse struct {
+	Index uint64 `codec:"i"`
+	Value []byte `codec:"v"`
+}
+
+// ReadIndexRequest asks the leader for the index that a linearizable read begun now must have seen.
+type ReadIndexRequest struct{}
+
+// ReadIndexResponse answers a ReadIndexRequest.
+type ReadIndexResponse struct {
+	Index uint64 `codec:"i"`
+}
+
+// HostRegisterResponse answers a registration that a client sent through Host.Register.
+type HostRegisterResponse struct {
+	Host       *Host `codec:"h"`
+	LeaseTTLMS int64 `codec:"ttl"`
+}
+
+// HostHeartbeatRequest renews leases. One agent may speak for many simulated hosts.
+type HostHeartbeatRequest struct {
+	Beats []HostBeat `codec:"b"`
+}
+
+// HostBeat renews one host's lease.
+type HostBeat struct {
+	HostID HostID `codec:"h"`
+	Epoch  uint64 `codec:"e"`
+}
+
+// HostHeartbeatResponse says how long the leases last from now, and which hosts must register again.
+type HostHeartbeatResponse struct {
+	LeaseTTLMS int64    `codec:"ttl"`
+	Register   []HostID `codec:"r"`
+}
+
+// HostWatchRequest begins a stream of work for a host. The server sends everything open first, then what is new.
+type HostWatchRequest struct {
+	HostID HostID `codec:"h"`
+	Epoch  uint64 `codec:"e"`
+}
+
+// WorkBatch is work for a host, as of an index.
+type WorkBatch struct {
+	Index uint64 `codec:"i"`
+	Work  []Work `codec:"w"`
+}
+
+// Work is an operation whose present step the host is to do, with what it needs to know.
+type Work struct {
+	Operation *Operation `codec:"o"`
+	Instance  *Instance  `codec:"i"`
+	Image     *Image     `codec:"img"` // for a build; nil when the image is gone
+}
+
+// Guest is what a host's hypervisor has.
+type Guest struct {
+	InstanceID InstanceID `codec:"i"`
+	Generation uint64     `codec:"g"`
+	Power      PowerState `codec:"p"`
+}
+
+// HostReconcileRequest asks what should be on a host, given what is.
+type HostReconcileRequest struct {
+	HostID HostID  `codec:"h"`
+	Epoch  uint64  `codec:"e"`
+	Guests []Guest `codec:"g"`
+}
+
+// HostReconcileResponse says what should be on the host. A guest in none of the lists is being worked on.
+type HostReconcileResponse struct {
+	Instances []Work  `codec:"i"` // idle instances that belong here (Operation is nil)
+	Destroy   []Guest `codec:"d"` // guests that the cluster knows to be deleted or moved: destroy them
+	Unknown   []Guest `codec:"u"` // guests that the cluster knows nothing of: leave them and say so
+}
+
+// HostLeaveRequest says that a client goes in good order.
+type HostLeaveRequest struct {
+	HostID HostID `codec:"h"`
+	Epoch  uint64 `codec:"e"`
+}
+
+// Ack is an answer that says nothing more.
+type Ack struct{}
+
+// ConsoleOutputRequest asks a host's client for a guest's console.
+type ConsoleOutputRequest struct {
+	HostID     HostID     `codec:"h"`
+	InstanceID InstanceID `codec:"i"`
+	Lines      int        `codec:"n"`
+}
+
+// ConsoleOutputResponse is the end of a serial console.
+type ConsoleOutputResponse struct {
+	Output []byte `codec:"o"`
+}
+
+// BlobRequest asks for a blob's bytes from Offset on.
+type BlobRequest struct {
+	SHA256 string `codec:"s"`
+	Offset int64  `codec:"o"`
+	Local  bool   `codec:"l"` // only from the asked server's own store
+}
+
+// BlobChunk is a piece of a blob; the first one of a stream says how large the whole is.
+type BlobChunk struct {
+	Size int64  `codec:"n"`
+	Data []byte `codec:"d"`
+}
+
+// BlobPullRequest asks a server to fetch a blob from another one into its own store.
+type BlobPullRequest struct {
+	SHA256 string `codec:"s"`
+	From   string `codec:"f"` // RPC address
+}
+
+// EvaluationDequeueRequest asks the leader's broker for work; EvaluationDequeueResponse gives it.
+type EvaluationDequeueRequest struct {
+	Max    int   `codec:"n"`
+	WaitMS int64 `codec:"w"`
+}
+
+// EvaluationDequeueResponse is a batch of leased evaluations.
+type EvaluationDequeueResponse struct {
+	Leases []EvaluationLease `codec:"l"`
+	Index  uint64            `codec:"i"` // the state must be at least this new to see them
+}
+
+// EvaluationLease is one evaluation handed out.
+type EvaluationLease struct {
+	EvaluationID EvaluationID `codec:"e"`
+	Token        string       `codec:"t"`
+}
+
+// EvaluationDoneRequest settles leases.
+type EvaluationDoneRequest struct {
+	Ack  []EvaluationLease `codec:"a"`
+	Nack []EvaluationLease `codec:"n"`
+}
+
+// PlanSubmitRequest hands placements to the leader's plan queue.
+type PlanSubmitRequest struct {
+	Placements []Placement `codec:"p"`
+	Index      uint64      `codec:"i"`
+}
+
+// PlanSubmitResponse answers in the same order.
+type PlanSubmitResponse struct {
+	Results []PlacementResult `codec:"r"`
+	Index   uint64            `codec:"i"`
+}

@@ -1,0 +1,220 @@
+// Package consensus is the Raft node: log, snapshots, leadership and group commit. It applies what is committed through
+// nomadlike/fsm to a state.Store.
+package consensus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+	"go.etcd.io/bbolt"
+
+	"github.com/kilonova-cloud/kilonova/nomadlike/state"
+	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+)
+
+// Config is what a node needs.
+type Config struct {
+	ID      structs.ServerID
+	DataDir string // its "raft" folder holds log and snapshots; "" keeps everything in memory
+	Layer   raft.StreamLayer
+	Store   *state.Store
+	Logger  hclog.Logger
+	// Alone says that this server is the only one for now, so that it need not wait long for a leader that does not exist.
+	Alone bool
+	// SnapshotThreshold is after how many entries a snapshot is taken; 0 is 8192.
+	SnapshotThreshold uint64
+}
+
+// Node is this server's part in Raft.
+type Node struct {
+	raft      *raft.Raft
+	store     *state.Store
+	transport *raft.NetworkTransport
+	logs      io.Closer
+	batch     *batcher
+	verify    *verifier
+	hasState  bool
+}
+
+// New starts the node. A node with earlier state goes on from it; a new one waits for Bootstrap or to be added.
+func New(cfg Config) (*Node, error) {
+	rc := raft.DefaultConfig()
+	rc.LocalID = raft.ServerID(cfg.ID)
+	rc.Logger = cfg.Logger.Named("raft")
+	rc.MaxAppendEntries = 128
+	rc.SnapshotThreshold = 8192
+	if cfg.SnapshotThreshold > 0 {
+		rc.SnapshotThreshold = cfg.SnapshotThreshold
+	}
+	rc.NoLegacyTelemetry = true
+	if cfg.Alone {
+		rc.HeartbeatTimeout, rc.ElectionTimeout, rc.LeaderLeaseTimeout = 200*time.Millisecond, 200*time.Millisecond, 100*time.Millisecond
+	}
+	n := &Node{store: cfg.Store}
+	logs, stable, snaps, err := n.openStores(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if n.hasState, err = raft.HasExistingState(logs, stable, snaps); err != nil {
+		_ = n.logs.Close()
+		return nil, fmt.Errorf("consensus: %w", err)
+	}
+	n.transport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{Stream: cfg.Layer, MaxPool: 3, Timeout: 10 * time.Second, Logger: cfg.Logger.Named("raft-net")})
+	n.raft, err = raft.NewRaft(rc, &machine{cfg.Store, cfg.Logger}, logs, stable, snaps, n.transport)
+	if err != nil {
+		_ = n.transport.Close()
+		_ = n.logs.Close()
+		return nil, fmt.Errorf("consensus: cannot start: %w", err)
+	}
+	n.batch = newBatcher(n.raft)
+	n.verify = newVerifier(n.raft)
+	return n, nil
+}
+
+type memoryLogs struct{ *raft.InmemStore }
+
+func (memoryLogs) Close() error { return nil }
+
+func (n *Node) openStores(cfg Config) (raft.LogStore, raft.StableStore, raft.SnapshotStore, error) {
+	if cfg.DataDir == "" {
+		m := memoryLogs{raft.NewInmemStore()}
+		n.logs = m
+		return m, m, raft.NewInmemSnapshotStore(), nil
+	}
+	dir := filepath.Join(cfg.DataDir, "raft")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, nil, nil, fmt.Errorf("consensus: %w", err)
+	}
+	path := filepath.Join(dir, "raft.db")
+	bolt, err := raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: &bbolt.Options{Timeout: 2 * time.Second, NoFreelistSync: true}})
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("consensus: cannot open %s (is another agent using this data directory?): %w", path, err)
+	}
+	n.logs = bolt
+	snaps, err := raft.NewFileSnapshotStoreWithLogger(dir, 2, cfg.Logger.Named("raft-snapshot"))
+	if err != nil {
+		_ = bolt.Close()
+		return nil, nil, nil, fmt.Errorf("consensus: %w", err)
+	}
+	cache, err := raft.NewLogCache(512, bolt)
+	if err != nil {
+		_ = bolt.Close()
+		return nil, nil, nil, fmt.Errorf("consensus: %w", err)
+	}
+	return cache, bolt, snaps, nil
+}
+
+// HasState reports whether the node had state of an earlier life when it started: it is then part of a cluster already.
+func (n *Node) HasState() bool { return n.hasState }
+
+// Peer is one server of the Raft configuration.
+type Peer struct {
+	ID    structs.ServerID
+	Addr  string
+	Voter bool
+}
+
+// Bootstrap makes a new cluster of the given servers. Every one of them may call it with the same list; it is refused where there is a cluster already.
+func (n *Node) Bootstrap(peers []Peer) error {
+	var c raft.Configuration
+	for _, p := range peers {
+		c.Servers = append(c.Servers, raft.Server{ID: raft.ServerID(p.ID), Address: raft.ServerAddress(p.Addr)})
+	}
+	if err := n.raft.BootstrapCluster(c).Error(); err != nil && !errors.Is(err, raft.ErrCantBootstrap) {
+		return fmt.Errorf("consensus: cannot bootstrap: %w", err)
+	}
+	return nil
+}
+
+// Peers returns the Raft configuration.
+func (n *Node) Peers() ([]Peer, error) {
+	f := n.raft.GetConfiguration()
+	if err := f.Error(); err != nil {
+		return nil, fmt.Errorf("consensus: %w", err)
+	}
+	var out []Peer
+	for _, s := range f.Configuration().Servers {
+		out = append(out, Peer{structs.ServerID(s.ID), string(s.Address), s.Suffrage == raft.Voter})
+	}
+	return out, nil
+}
+
+// AddVoter adds a server, or changes its address; RemoveServer takes one out. Only the leader can.
+func (n *Node) AddVoter(p Peer) error {
+	return wrap(n.raft.AddVoter(raft.ServerID(p.ID), raft.ServerAddress(p.Addr), 0, 10*time.Second).Error())
+}
+
+// RemoveServer takes a server out of the configuration.
+func (n *Node) RemoveServer(id structs.ServerID) error {
+	return wrap(n.raft.RemoveServer(raft.ServerID(id), 0, 10*time.Second).Error())
+}
+
+// TransferLeadership hands leadership to another server, if there is one.
+func (n *Node) TransferLeadership() error { return wrap(n.raft.LeadershipTransfer().Error()) }
+
+// Leader returns who leads, as far as this server knows; "" when nobody.
+func (n *Node) Leader() (structs.ServerID, string) {
+	addr, id := n.raft.LeaderWithID()
+	return structs.ServerID(id), string(addr)
+}
+
+// IsLeader reports whether this server believes that it leads. Only Verify proves it.
+func (n *Node) IsLeader() bool { return n.raft.State() == raft.Leader }
+
+// LeaderCh tells of leadership gained (true) and lost.
+func (n *Node) LeaderCh() <-chan bool { return n.raft.LeaderCh() }
+
+// Barrier returns when everything committed so far is applied here.
+func (n *Node) Barrier(timeout time.Duration) error { return wrap(n.raft.Barrier(timeout).Error()) }
+
+// Verify returns nil when a majority agrees that this server still leads. Many callers share one question.
+func (n *Node) Verify(ctx context.Context) error { return n.verify.verify(ctx) }
+
+// Snapshot takes a snapshot now.
+func (n *Node) Snapshot() error {
+	if err := n.raft.Snapshot().Error(); err != nil && !errors.Is(err, raft.ErrNothingNewToSnapshot) {
+		return wrap(err)
+	}
+	return nil
+}
+
+// Stats are Raft's own figures.
+func (n *Node) Stats() map[string]string { return n.raft.Stats() }
+
+// CommitIndex is the highest index known to be committed.
+func (n *Node) CommitIndex() uint64 { return n.raft.CommitIndex() }
+
+// LastContact is when this follower last heard of the leader.
+func (n *Node) LastContact() time.Time { return n.raft.LastContact() }
+
+// Close stops the node and closes its files.
+func (n *Node) Close() error {
+	err := n.raft.Shutdown().Error() // fails what is on its way, so that the batcher comes to an end
+	n.batch.stop()
+	n.verify.ask <- nil
+	_ = n.transport.Close()
+	return errors.Join(wrap(err), n.logs.Close())
+}
+
+// wrap gives Raft's errors a kind.
+func wrap(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress):
+		return structs.Errorf(structs.KindNotLeader, "this server does not lead")
+	case errors.Is(err, raft.ErrLeadershipLost), errors.Is(err, raft.ErrRaftShutdown), errors.Is(err, raft.ErrAbortedByRestore):
+		return structs.Errorf(structs.KindUnavailable, "leadership was lost on the way: it may or may not have been applied")
+	case errors.Is(err, raft.ErrEnqueueTimeout):
+		return structs.Errorf(structs.KindUnavailable, "the leader is overloaded: nothing was done, try again")
+	}
+	return structs.Errorf(structs.KindInternal, "consensus: %w", err)
+}

@@ -1,0 +1,259 @@
+package rpc
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"github.com/hashicorp/yamux"
+
+	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+)
+
+// Pool calls other agents, over one session per address.
+type Pool struct {
+	tls *TLS
+
+	mu       sync.Mutex
+	sessions map[string]*session
+	local    map[string]*Server // addresses that are this process
+	closed   bool
+}
+
+// session is one address's connection, made by the first caller while the others wait.
+type session struct {
+	ready chan struct{}
+	conn  *yamux.Session
+	err   error
+}
+
+// NewPool returns a pool. tlsConfig nil means plain TCP.
+func NewPool(tlsConfig *TLS) *Pool {
+	return &Pool{tls: tlsConfig, sessions: map[string]*session{}, local: map[string]*Server{}}
+}
+
+// SetLocal makes calls to addr go straight to a server of this process.
+func (p *Pool) SetLocal(addr string, s *Server) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.local[addr] = s
+}
+
+// Close drops all sessions; calls under way fail with KindUnavailable.
+func (p *Pool) Close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	for _, s := range p.sessions {
+		select {
+		case <-s.ready:
+			if s.conn != nil {
+				_ = s.conn.Close()
+			}
+		default:
+		}
+	}
+}
+
+func yamuxConfig() *yamux.Config {
+	c := yamux.DefaultConfig()
+	c.LogOutput = io.Discard
+	c.KeepAliveInterval = 10 * time.Second
+	c.ConnectionWriteTimeout = 10 * time.Second
+	c.MaxStreamWindowSize = 1 << 20
+	c.AcceptBacklog = 1024
+	return c
+}
+
+// dial connects and says which protocol follows.
+func (p *Pool) dial(ctx context.Context, addr string, first byte) (net.Conn, error) {
+	d := net.Dialer{Timeout: 5 * time.Second}
+	conn, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	if p.tls != nil {
+		tc := tls.Client(conn, p.tls.outgoing())
+		if err := tc.HandshakeContext(ctx); err != nil {
+			_ = conn.Close()
+			return nil, err
+		}
+		conn = tc
+	}
+	_ = conn.SetWriteDeadline(time.Now().Add(5 * time.Second))
+	if _, err := conn.Write([]byte{first}); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	_ = conn.SetWriteDeadline(time.Time{})
+	return conn, nil
+}
+
+func (p *Pool) session(ctx context.Context, addr string) (*yamux.Session, error) {
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		return nil, errClosed
+	}
+	s, ok := p.sessions[addr]
+	if ok {
+		select {
+		case <-s.ready:
+			if s.err != nil || s.conn.IsClosed() {
+				ok = false
+			}
+		default:
+		}
+	}
+	if !ok {
+		s = &session{ready: make(chan struct{})}
+		p.sessions[addr] = s
+		go p.connect(addr, s)
+	}
+	p.mu.Unlock()
+	select {
+	case <-s.ready:
+		return s.conn, s.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// connect has a time of its own: the first caller's context may end while others wait.
+func (p *Pool) connect(addr string, s *session) {
+	ctx, cancel := context.WithTimeout(context.Background(), handshakeTimeout)
+	defer cancel()
+	defer close(s.ready)
+	conn, err := p.dial(ctx, addr, byteRPC)
+	if err == nil {
+		s.conn, err = yamux.Client(conn, yamuxConfig())
+	}
+	if err != nil {
+		s.err = err
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		_ = s.conn.Close()
+		s.conn, s.err = nil, errClosed
+	}
+}
+
+func (p *Pool) localServer(addr string) *Server {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.local[addr]
+}
+
+func unavailable(addr string, err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return structs.Errorf(structs.KindTimeout, "no answer from %s in time", addr)
+	}
+	if errors.Is(err, context.Canceled) {
+		return structs.Errorf(structs.KindTimeout, "given up waiting for %s: %w", addr, err)
+	}
+	return structs.Errorf(structs.KindUnavailable, "cannot reach %s: %w", addr, err)
+}
+
+// open begins a call.
+func (p *Pool) open(ctx context.Context, addr, method string) (*yamux.Stream, *bufio.Reader, *bufio.Writer, error) {
+	sess, err := p.session(ctx, addr)
+	if err != nil {
+		return nil, nil, nil, unavailable(addr, err)
+	}
+	conn, err := sess.OpenStream()
+	if err != nil {
+		return nil, nil, nil, unavailable(addr, err)
+	}
+	h := callHeader{Method: method}
+	if dl, ok := ctx.Deadline(); ok {
+		h.TimeoutMS = max(1, time.Until(dl).Milliseconds())
+	}
+	w := bufio.NewWriter(conn)
+	if err := writeFrame(w, h); err != nil {
+		_ = conn.Close()
+		return nil, nil, nil, unavailable(addr, err)
+	}
+	return conn, bufio.NewReader(conn), w, nil
+}
+
+// Call calls a unary method of the agent at addr. KindUnavailable and KindTimeout say that it may or may not have been carried out.
+func Call[Resp any](ctx context.Context, p *Pool, addr, method string, req any) (*Resp, error) {
+	if addr == "" {
+		return nil, structs.Errorf(structs.KindUnavailable, "nobody to call for %s: the address is not known yet", method)
+	}
+	if s := p.localServer(addr); s != nil {
+		v, err := s.CallLocal(ctx, method, req)
+		if err != nil {
+			return nil, err
+		}
+		return v.(*Resp), nil
+	}
+	conn, r, w, err := p.open(ctx, addr, method)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close(); _ = conn.SetReadDeadline(time.Now()) })
+	defer stop()
+	resp := new(Resp)
+	err = func() error {
+		if err := writeFrame(w, req); err != nil {
+			return err
+		}
+		if err := w.Flush(); err != nil {
+			return err
+		}
+		var h replyHeader
+		if err := readFrame(r, &h); err != nil {
+			return err
+		}
+		if err := h.err(); err != nil {
+			return err
+		}
+		return readFrame(r, resp)
+	}()
+	if err == nil {
+		return resp, nil
+	}
+	var typed *structs.Error
+	if errors.As(err, &typed) {
+		return nil, err
+	}
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	return nil, unavailable(addr, err)
+}
+
+// OpenStream calls a stream method of the agent at addr. The stream ends with ctx at the latest.
+func (p *Pool) OpenStream(ctx context.Context, addr, method string) (Stream, error) {
+	if s := p.localServer(addr); s != nil {
+		return s.StreamLocal(ctx, method)
+	}
+	conn, r, w, err := p.open(ctx, addr, method)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.Flush(); err != nil {
+		_ = conn.Close()
+		return nil, unavailable(addr, err)
+	}
+	sctx, cancel := context.WithCancel(ctx)
+	context.AfterFunc(sctx, func() { _ = conn.Close(); _ = conn.SetReadDeadline(time.Now()) })
+	return newNetStream(conn, r, w, cancel), nil
+}
+
+// Dial makes a Raft connection.
+func (l *RaftLayer) Dial(addr raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	return l.pool.dial(ctx, string(addr), byteRaft)
+}

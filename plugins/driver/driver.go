@@ -6,7 +6,11 @@
 // Rules that every driver keeps, and that the conformance suite checks:
 //
 //   - Every call is idempotent by (instance id, operation id): the agent repeats a call whose answer it lost.
-//   - A missing guest is success for Destroy and ErrNotFound for everything else that names one.
+//   - A missing guest is success for Destroy and ErrNotFound for everything else that names one. Create and what the
+//     destination of a migration does before the guest has arrived (CheckMigrateDestination, PrepareMigration,
+//     RollbackMigration, ImportDisks) do not look for one.
+//   - A repetition of the last completed call (same method, instance and operation id) is success and does nothing again;
+//     an empty operation id is never a repetition.
 //   - The driver may die at any moment. It takes no guest with it, and Recover finds the guests again.
 //   - A guest's hypervisor name derives from the instance id alone, so that nothing is lost when the driver or the
 //     agent dies between making it and saying so.
@@ -120,11 +124,14 @@ type Migration interface {
 	CheckMigrateDestination(ctx context.Context, req *MigrateRequest) (*MigrateCheck, error)
 	CheckMigrateSource(ctx context.Context, req *MigrateRequest) (*MigrateCheck, error)
 	PrepareMigration(ctx context.Context, req *MigrateRequest) error
-	// LiveMigrate moves a running guest and streams progress; the channel's last value has Done set.
+	// LiveMigrate moves a running guest and streams progress; the channel's last value has Done set, and the guest is then
+	// no longer on the source unless Err is set. A channel that closes without it means that the driver died or ctx ended:
+	// the migration may go on, and Inspect on either side tells.
 	LiveMigrate(ctx context.Context, req *MigrateRequest) (<-chan *MigrateProgress, error)
 	ForceCompleteMigration(ctx context.Context, ref *InstanceRef) error
 	AbortMigration(ctx context.Context, ref *InstanceRef) error
-	// FinishMigration makes the arrived guest permanent; RollbackMigration removes what a failed one left.
+	// FinishMigration, on the destination, makes the arrived guest permanent; RollbackMigration, on either side, removes
+	// what a failed one left.
 	FinishMigration(ctx context.Context, req *MigrateRequest) error
 	RollbackMigration(ctx context.Context, req *MigrateRequest) error
 	// ExportDisks and ImportDisks carry a stopped guest's disks for a cold migration.

@@ -1,0 +1,204 @@
+// Package client is what a compute host runs: it keeps the host's lease, takes its work from the cluster and has it done by a
+// runner over a hypervisor driver. One agent may run many simulated hosts, each with its own identity, lease and driver.
+package client
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/kilonova-cloud/kilonova/client/runner"
+	"github.com/kilonova-cloud/kilonova/nomadlike/rpc"
+	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+	"github.com/kilonova-cloud/kilonova/plugins/driver"
+)
+
+// Config is what a client needs.
+type Config struct {
+	RPC  *rpc.Server // its methods are registered here, before it serves
+	Pool *rpc.Pool
+	// Servers returns the RPC addresses of living servers, the preferred one first.
+	Servers func() []string
+	// Advertise is this agent's RPC address.
+	Advertise string
+	Version   string
+	Images    runner.ImageSource
+	Logger    hclog.Logger
+}
+
+// HostConfig is one host of the client.
+type HostConfig struct {
+	ID         structs.HostID
+	Name       string
+	Zone       string
+	DriverName string
+	Reserved   structs.Resources
+	MaxBuilds  int
+}
+
+// Client is a compute host's agent.
+type Client struct {
+	cfg     Config
+	logger  hclog.Logger
+	session string // random per process: a new one begins a new epoch of each host's lease
+	ctx     context.Context
+	cancel  context.CancelFunc
+	wg      sync.WaitGroup
+
+	mu    sync.Mutex
+	hosts map[structs.HostID]*Host
+	beat  time.Duration // how often leases are renewed
+}
+
+// New registers the client's RPC methods.
+func New(cfg Config, session string) *Client {
+	c := &Client{cfg: cfg, logger: cfg.Logger.Named("client"), session: session, hosts: map[structs.HostID]*Host{}, beat: time.Second}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	rpc.Handle(cfg.RPC, "Client.ConsoleOutput", rpc.ServerOnly, c.consoleOutput)
+	return c
+}
+
+// AddHost makes a host over the driver that open returns. open connects the driver's callbacks to the Host's Fingerprint, Event and Restarted; they may
+// come at once. The host registers with its first fingerprint after Start.
+func (c *Client) AddHost(cfg HostConfig, open func(h *Host) driver.Driver) *Host {
+	h := newHost(c, cfg)
+	h.use(open(h))
+	c.mu.Lock()
+	c.hosts[cfg.ID] = h
+	c.mu.Unlock()
+	return h
+}
+
+// Start begins heartbeats and the hosts' sessions.
+func (c *Client) Start() {
+	c.mu.Lock()
+	hosts := make([]*Host, 0, len(c.hosts))
+	for _, h := range c.hosts {
+		hosts = append(hosts, h)
+	}
+	c.mu.Unlock()
+	for _, h := range hosts {
+		c.goRun(h.run)
+		c.goRun(h.reportLoop)
+	}
+	c.goRun(c.heartbeats)
+}
+
+func (c *Client) goRun(f func(context.Context)) {
+	c.wg.Add(1)
+	go func() {
+		defer c.wg.Done()
+		f(c.ctx)
+	}()
+}
+
+// Close stops the client; guests go on. With leave the hosts are down at once instead of after their leases.
+func (c *Client) Close(leave bool) {
+	c.cancel()
+	c.wg.Wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, h := range c.hosts {
+		h.runner.Close()
+		if epoch := h.currentEpoch(); leave && epoch != 0 {
+			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+			_, err := call[structs.Ack](ctx, c, "Host.Leave", &structs.HostLeaveRequest{HostID: h.cfg.ID, Epoch: epoch})
+			if err != nil {
+				c.logger.Warn("cannot say goodbye; the host's lease will end by itself", "host", h.cfg.Name, "error", err)
+			}
+			cancel()
+		}
+	}
+}
+
+// call asks one server after the other until one can be reached. Only what may be repeated goes through here.
+func call[Resp any](ctx context.Context, c *Client, method string, req any) (*Resp, error) {
+	err := error(structs.Errorf(structs.KindUnavailable, "no server is known yet"))
+	for _, addr := range c.cfg.Servers() {
+		var resp *Resp
+		actx, cancel := context.WithTimeout(ctx, 20*time.Second)
+		resp, err = rpc.Call[Resp](actx, c.cfg.Pool, addr, method, req)
+		cancel()
+		if err == nil || !structs.IsKind(err, structs.KindUnavailable) && !structs.IsKind(err, structs.KindTimeout) {
+			return resp, err
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, err
+}
+
+// heartbeats renews the leases of all registered hosts in one message, three times in a lease.
+func (c *Client) heartbeats(ctx context.Context) {
+	for {
+		c.mu.Lock()
+		wait := c.beat
+		c.mu.Unlock()
+		if !sleep(ctx, wait) {
+			return
+		}
+		req := &structs.HostHeartbeatRequest{}
+		c.mu.Lock()
+		for id, h := range c.hosts {
+			if e := h.currentEpoch(); e != 0 {
+				req.Beats = append(req.Beats, structs.HostBeat{HostID: id, Epoch: e})
+			}
+		}
+		c.mu.Unlock()
+		if len(req.Beats) == 0 {
+			continue
+		}
+		bctx, cancel := context.WithTimeout(ctx, max(wait, time.Second))
+		resp, err := call[structs.HostHeartbeatResponse](bctx, c, "Host.Heartbeat", req)
+		cancel()
+		if err != nil {
+			if ctx.Err() == nil {
+				c.logger.Debug("cannot renew leases; trying again", "error", err)
+			}
+			continue
+		}
+		c.setBeat(resp.LeaseTTLMS)
+		c.mu.Lock()
+		for _, id := range resp.Register {
+			c.hosts[id].reregister()
+		}
+		c.mu.Unlock()
+	}
+}
+
+func (c *Client) setBeat(ttlMS int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if d := time.Duration(ttlMS) * time.Millisecond / 3; d > 0 {
+		c.beat = d
+	}
+}
+
+// sleep waits; false when ctx ended.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (c *Client) consoleOutput(ctx context.Context, req *structs.ConsoleOutputRequest) (*structs.ConsoleOutputResponse, error) {
+	c.mu.Lock()
+	h := c.hosts[req.HostID]
+	c.mu.Unlock()
+	if h == nil {
+		return nil, structs.Errorf(structs.KindNotFound, "host %s is not run by this client", req.HostID)
+	}
+	out, err := h.driver.ConsoleOutput(ctx, &driver.ConsoleOutputRequest{InstanceID: string(req.InstanceID), Lines: req.Lines})
+	if err != nil {
+		return nil, runner.Translate(err)
+	}
+	return &structs.ConsoleOutputResponse{Output: out}, nil
+}

@@ -1,0 +1,218 @@
+package imagecache
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+)
+
+// fetch brings an image's bytes under their final name. What an earlier try left is continued; when the whole then has not
+// the right hash, it is fetched once more from the start.
+func (c *Cache) fetch(ctx context.Context, img Image) error {
+	part := c.partPath(img.SHA256)
+	var err error
+	for range 2 {
+		if c.whole(c.originPath(img.SHA256), img) {
+			return nil
+		}
+		if err = c.fetchOnce(ctx, img, part); err == nil {
+			return c.publish(part, c.originPath(img.SHA256))
+		}
+		if !errors.Is(err, errDamaged) {
+			return err
+		}
+		c.log.Warn("an image arrived damaged", "image", img.ID, "sha256", img.SHA256, "error", err)
+		if err := os.Remove(part); err != nil {
+			return fmt.Errorf("image cache: %w", err)
+		}
+	}
+	return err
+}
+
+// errDamaged marks bytes that are not the image's.
+var errDamaged = errors.New("")
+
+// download is one partial file on its way to be whole.
+type download struct {
+	cache *Cache
+	img   Image
+	file  *os.File
+	hash  hash.Hash
+	have  int64 // bytes in file and hash
+}
+
+func (c *Cache) fetchOnce(ctx context.Context, img Image, part string) error {
+	f, err := os.OpenFile(part, os.O_RDWR|os.O_CREATE, 0o644) // hypervisors run as other users
+	if err != nil {
+		return c.diskError(err)
+	}
+	defer func() { _ = f.Close() }()
+	d := &download{cache: c, img: img, file: f, hash: sha256.New()}
+	if err := d.resume(ctx); err != nil {
+		return err
+	}
+	promise, err := c.promise(img.Size-d.have, "fetch image "+img.ID)
+	if err != nil {
+		return err
+	}
+	defer promise.end()
+	if err := d.all(ctx, promise); err != nil {
+		return err
+	}
+	if got := hex.EncodeToString(d.hash.Sum(nil)); got != img.SHA256 {
+		return structs.Errorf(structs.KindUnavailable, "Image %s arrived damaged: its SHA-256 is %s and should be %s%w", img.ID, got, img.SHA256, errDamaged)
+	}
+	return c.diskErrorOrNil(f.Sync())
+}
+
+// resume takes up what the file has: it is hashed, and a file that is too long is started anew.
+func (d *download) resume(ctx context.Context) error {
+	n, err := io.Copy(d.hash, contextReader{ctx, d.file})
+	if err != nil {
+		return d.cache.diskError(err)
+	}
+	if n > d.img.Size {
+		n = 0
+		d.hash.Reset()
+		if err := d.file.Truncate(0); err != nil {
+			return d.cache.diskError(err)
+		}
+	}
+	if _, err := d.file.Seek(n, io.SeekStart); err != nil {
+		return d.cache.diskError(err)
+	}
+	if d.have = n; n > 0 {
+		d.cache.log.Info("continuing to fetch an image", "image", d.img.ID, "from", n, "of", d.img.Size)
+	}
+	return nil
+}
+
+// all asks again for the rest whenever a stream breaks, until the source has brought nothing for too long.
+func (d *download) all(ctx context.Context, p *promise) error {
+	fruitless, pause := 0, d.cache.cfg.Backoff
+	for d.have < d.img.Size {
+		before := d.have
+		err := d.stream(ctx, p)
+		if err == nil {
+			continue
+		}
+		var disk *diskFailure
+		if ctx.Err() != nil || errors.As(err, &disk) || errors.Is(err, errDamaged) || !retriable(err) {
+			return err
+		}
+		if d.have > before {
+			fruitless, pause = 0, d.cache.cfg.Backoff
+		}
+		if fruitless++; fruitless >= d.cache.cfg.Attempts {
+			return structs.Errorf(structs.KindUnavailable, "Image %s cannot be fetched: %d of %d bytes are here, and %d tries brought no more: %w",
+				d.img.ID, d.have, d.img.Size, fruitless, err)
+		}
+		d.cache.log.Warn("fetching an image broke off; going on", "image", d.img.ID, "have", d.have, "of", d.img.Size, "error", err)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		pause *= 2
+	}
+	return nil
+}
+
+// retriable reports whether asking again may help.
+func retriable(err error) bool {
+	switch structs.KindOf(err) {
+	case structs.KindForbidden, structs.KindInvalid, structs.KindUnauthorized, structs.KindNotSupported:
+		return false
+	}
+	return true
+}
+
+// stream reads once from where the file ends.
+func (d *download) stream(ctx context.Context, p *promise) error {
+	r, size, err := d.cache.cfg.Fetch(ctx, d.img.SHA256, d.have)
+	if err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = r.Close() })
+	defer func() {
+		if stop() {
+			_ = r.Close()
+		}
+	}()
+	if size >= 0 && size != d.img.Size {
+		return structs.Errorf(structs.KindUnavailable, "Image %s has %d bytes where it comes from and should have %d%w", d.img.ID, size, d.img.Size, errDamaged)
+	}
+	buf := make([]byte, 1<<20)
+	for d.have < d.img.Size {
+		n, err := r.Read(buf[:min(int64(len(buf)), d.img.Size-d.have)])
+		if n > 0 {
+			if _, err := d.file.Write(buf[:n]); err != nil {
+				return d.cache.diskError(err)
+			}
+			_, _ = d.hash.Write(buf[:n])
+			d.have += int64(n)
+			p.used(int64(n))
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil && d.have < d.img.Size {
+			return fmt.Errorf("the stream broke off: %w", err)
+		}
+	}
+	return nil
+}
+
+// publish gives a whole and synced file its name.
+func (c *Cache) publish(from, to string) error {
+	if err := os.Rename(from, to); err != nil {
+		return c.diskError(err)
+	}
+	return c.diskErrorOrNil(syncFolder(filepath.Dir(to)))
+}
+
+// diskFailure is an error of this host's disk: another stream would not help.
+type diskFailure struct{ err *structs.Error }
+
+func (e *diskFailure) Error() string { return e.err.Message }
+func (e *diskFailure) Unwrap() error { return e.err }
+
+func (c *Cache) diskError(err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return &diskFailure{structs.Errorf(structs.KindNoCapacity, "the disk of the image cache %s is full: %w", c.cfg.Dir, err)}
+	}
+	return &diskFailure{structs.Errorf(structs.KindInternal, "image cache: %w", err)}
+}
+
+func (c *Cache) diskErrorOrNil(err error) error {
+	if err == nil {
+		return nil
+	}
+	return c.diskError(err)
+}
+
+// contextReader ends a copy when its context does.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c contextReader) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.r.Read(p)
+}

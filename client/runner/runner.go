@@ -1,0 +1,307 @@
+// Package runner runs the life of the instances on one host: it does the host's steps of their operations, in order, one operation
+// per instance at a time, and tells what the guests do of their own accord.
+//
+// Nothing here is durable, and need not be: what is to be done is in the cluster's state, what is there is in the hypervisor, and every step
+// is idempotent by operation id. After a restart the cluster hands out again what is open.
+package runner
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/kilonova-cloud/kilonova/nomadlike/operation"
+	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+	"github.com/kilonova-cloud/kilonova/plugins/driver"
+)
+
+// Config is what a runner needs.
+type Config struct {
+	Driver driver.Driver
+	// Images gives a root image's file in a format that the driver named.
+	Images ImageSource
+	// Report takes an outcome; it does not block. Sync takes what a guest did of its own accord; it does not block.
+	Report func(structs.Outcome)
+	Sync   func(structs.InstanceSync)
+	// MaxBuilds is how many builds run at once; the others wait their turn. 0 is 10, as Nova's max_concurrent_builds.
+	MaxBuilds int
+	Logger    hclog.Logger
+}
+
+// ImageSource fetches images into the host's cache.
+type ImageSource interface {
+	// Get returns the image as a file in one of the formats, nil when the driver needs no file. release says that it is no longer being used to build.
+	Get(ctx context.Context, img *structs.Image, formats []string) (file *driver.Image, release func(), err error)
+}
+
+// Runner runs one host's instances.
+type Runner struct {
+	cfg    Config
+	builds chan struct{}
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu        sync.Mutex
+	formats   []string
+	instances map[structs.InstanceID]*instance // those with something to do now, or done for an operation that may still be handed out again
+}
+
+// instance is one instance's queue. Its fields are guarded by Runner.mu.
+type instance struct {
+	next    *structs.Work // to do after what runs; a newer one replaces it
+	current *task
+	last    *task // the newest that ended, to answer its repetition
+	nudged  bool  // an event came while a task ran: look again when it is over
+}
+
+// task is one run of host steps.
+type task struct {
+	key      key
+	work     structs.Work
+	cancel   context.CancelFunc
+	outcomes []structs.Outcome
+	replaced bool // a newer operation cancelled it: it has nothing to say any more
+}
+
+// key tells one attempt at a step from every other.
+type key struct {
+	op         structs.OperationID
+	step       structs.StepName
+	attempt    int
+	undo       bool
+	generation uint64
+}
+
+func keyOf(op *structs.Operation) key {
+	return key{op.ID, op.Step, op.Attempt, op.Status == structs.OpUndoing, op.Generation}
+}
+
+// New returns a runner that does nothing yet.
+func New(cfg Config) *Runner {
+	if cfg.MaxBuilds <= 0 {
+		cfg.MaxBuilds = 10
+	}
+	r := &Runner{cfg: cfg, builds: make(chan struct{}, cfg.MaxBuilds), instances: map[structs.InstanceID]*instance{}}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	return r
+}
+
+// SetImageFormats says which formats the driver takes, once its capabilities are known.
+func (r *Runner) SetImageFormats(formats []string) {
+	r.mu.Lock()
+	r.formats = formats
+	r.mu.Unlock()
+}
+
+// Close cancels what runs and waits for it. Guests are not touched; what was open is handed out again by the cluster.
+func (r *Runner) Close() {
+	r.cancel()
+	r.wg.Wait()
+}
+
+// Do takes an operation whose present step is this host's. The same work given again is done once; a newer operation on the instance cancels the older.
+func (r *Runner) Do(w structs.Work) {
+	k := keyOf(w.Operation)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ctx.Err() != nil {
+		return
+	}
+	in := r.instances[w.Instance.ID]
+	if in == nil {
+		in = &instance{}
+		r.instances[w.Instance.ID] = in
+	}
+	if in.current != nil && in.current.covers(k) {
+		return
+	}
+	if in.last != nil && in.last.answers(k, r.cfg.Report) {
+		return
+	}
+	in.next = &w
+	if in.current != nil {
+		in.current.replaced = true
+		in.current.cancel()
+		return
+	}
+	r.startNext(w.Instance.ID, in)
+}
+
+// covers reports whether the running task is, or will come to, the attempt k.
+func (t *task) covers(k key) bool {
+	if t.replaced || t.key.op != k.op || t.key.undo != k.undo || t.key.generation != k.generation {
+		return false
+	}
+	if t.key == k {
+		return true
+	}
+	if k.attempt != 1 {
+		return false
+	}
+	for _, s := range operation.Run(t.work.Operation)[1:] {
+		if s.Name == k.step {
+			return true
+		}
+	}
+	return false
+}
+
+// answers reports again how the attempt k ended, when this task did it.
+func (t *task) answers(k key, report func(structs.Outcome)) bool {
+	for i, o := range t.outcomes {
+		if o.OperationID == k.op && o.Step == k.step && o.Attempt == k.attempt && o.Undo == k.undo && o.Generation == k.generation {
+			for _, o := range t.outcomes[i:] {
+				report(o)
+			}
+			return true
+		}
+	}
+	return false
+}
+
+// startNext begins in.next. Runner.mu is held.
+func (r *Runner) startNext(id structs.InstanceID, in *instance) {
+	w := *in.next
+	in.next = nil
+	ctx, cancel := context.WithCancel(r.ctx)
+	t := &task{key: keyOf(w.Operation), work: w, cancel: cancel}
+	in.current = t
+	r.wg.Add(1)
+	go func() {
+		defer r.wg.Done()
+		defer cancel()
+		r.run(ctx, t)
+		r.ended(id, in, t)
+	}()
+}
+
+func (r *Runner) ended(id structs.InstanceID, in *instance, t *task) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	in.current, in.last = nil, t
+	t.work = structs.Work{} // only the outcomes are needed from now on
+	if r.ctx.Err() != nil {
+		return
+	}
+	if in.next != nil {
+		r.startNext(id, in)
+		return
+	}
+	if in.nudged {
+		in.nudged = false
+		r.look(id)
+	}
+}
+
+// Forget drops what is remembered of an instance that is no longer on this host and has nothing running.
+func (r *Runner) Forget(id structs.InstanceID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if in := r.instances[id]; in != nil && in.current == nil && in.next == nil {
+		delete(r.instances, id)
+	}
+}
+
+// Busy reports whether something is being done to the instance.
+func (r *Runner) Busy(id structs.InstanceID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	in := r.instances[id]
+	return in != nil && in.current != nil
+}
+
+// Event takes a guest's event. While an operation runs on the instance the event is most likely its doing: the guest is looked at when it is over.
+func (r *Runner) Event(e *driver.Event) {
+	id := structs.InstanceID(e.InstanceID)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if in := r.instances[id]; in != nil && in.current != nil {
+		in.nudged = true
+		return
+	}
+	if r.ctx.Err() == nil {
+		r.look(id)
+	}
+}
+
+// look asks the driver what state a guest is in and passes it on. Runner.mu is held.
+func (r *Runner) look(id structs.InstanceID) {
+	r.wg.Add(1)
+	go func() {
+		defer r.wg.Done()
+		ctx, cancel := context.WithTimeout(r.ctx, 30*time.Second)
+		defer cancel()
+		st, err := r.cfg.Driver.Inspect(ctx, string(id))
+		if err != nil || r.Busy(id) {
+			return // gone, or being changed: reconciliation and the operation see to it
+		}
+		r.cfg.Sync(structs.InstanceSync{InstanceID: id, Generation: st.Generation, Power: structs.PowerState(st.Power), Reason: st.Reason})
+	}()
+}
+
+// run does the task's steps until one fails.
+func (r *Runner) run(ctx context.Context, t *task) {
+	op := t.work.Operation
+	if wait := op.NotBefore.Time().Sub(time.Now()); op.NotBefore != 0 && wait > 0 {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+	if op.Kind == structs.OpBuild && op.Status == structs.OpRunning {
+		select {
+		case r.builds <- struct{}{}:
+			defer func() { <-r.builds }()
+		case <-ctx.Done():
+			return
+		}
+	}
+	job := &job{r: r, work: t.work}
+	defer job.done()
+	for i, s := range operation.Run(op) {
+		attempt := 1
+		if i == 0 {
+			attempt = op.Attempt
+		}
+		o := r.attempt(ctx, job, s, attempt)
+		r.mu.Lock()
+		silent := t.replaced || ctx.Err() != nil
+		if !silent {
+			t.outcomes = append(t.outcomes, o)
+		}
+		r.mu.Unlock()
+		if silent {
+			return
+		}
+		r.cfg.Report(o)
+		if o.Error != "" {
+			return
+		}
+	}
+}
+
+// attempt does one step within its time. The time a build waited for its turn does not count.
+func (r *Runner) attempt(ctx context.Context, j *job, s operation.Step, attempt int) structs.Outcome {
+	op := j.work.Operation
+	o := structs.Outcome{OperationID: op.ID, Step: s.Name, Attempt: attempt, Undo: op.Status == structs.OpUndoing, Generation: op.Generation,
+		StartedAt: structs.TimeOf(time.Now())}
+	limit := s.Deadline
+	if s.Name == structs.StepStop || op.Kind == structs.OpSoftReboot {
+		limit += operation.StopTimeout(op)
+	}
+	sctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	power, err := steps[s.Name](sctx, j)
+	o.FinishedAt, o.Power = structs.TimeOf(time.Now()), power
+	if err != nil {
+		o.Error, o.ErrorKind, o.Retryable = classify(err)
+		r.cfg.Logger.Warn("a step failed", "operation_id", op.ID, "instance_id", op.InstanceID, "step", s.Name, "attempt", attempt, "error", err)
+	}
+	return o
+}

@@ -1,0 +1,168 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/kilonova-cloud/kilonova/nomadlike/operation"
+	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+	"github.com/kilonova-cloud/kilonova/plugins/driver"
+)
+
+// job is what the steps of one run share.
+type job struct {
+	r       *Runner
+	work    structs.Work
+	image   *driver.Image
+	fetched bool
+	release func()
+}
+
+func (j *job) done() {
+	if j.release != nil {
+		j.release()
+	}
+}
+
+// steps are the host's hooks, by the name of the step in the operation's table. Each is idempotent and answers the guest's power state when it knows it.
+var steps = map[structs.StepName]func(ctx context.Context, j *job) (structs.PowerState, error){
+	structs.StepImage:   stepImage,
+	structs.StepSpawn:   stepSpawn,
+	structs.StepStart:   stepStart,
+	structs.StepStop:    stepStop,
+	structs.StepReboot:  stepReboot,
+	structs.StepDestroy: stepDestroy,
+}
+
+func stepImage(ctx context.Context, j *job) (structs.PowerState, error) {
+	return structs.PowerNoState, j.fetch(ctx)
+}
+
+// fetch makes sure that the root image is in the cache. A run that begins at a later step (after a restart) fetches here again: it is there already.
+func (j *job) fetch(ctx context.Context) error {
+	if j.fetched || j.work.Instance.ImageID == "" {
+		return nil
+	}
+	if j.work.Image == nil {
+		return structs.Errorf(structs.KindInvalid, "image %s was deleted before the instance was built", j.work.Instance.ImageID)
+	}
+	j.r.mu.Lock()
+	formats := j.r.formats
+	j.r.mu.Unlock()
+	img, release, err := j.r.cfg.Images.Get(ctx, j.work.Image, formats)
+	if err != nil {
+		return err
+	}
+	j.image, j.release, j.fetched = img, release, true
+	return nil
+}
+
+func stepSpawn(ctx context.Context, j *job) (structs.PowerState, error) {
+	if err := j.fetch(ctx); err != nil {
+		return structs.PowerNoState, err
+	}
+	st, err := j.r.cfg.Driver.Create(ctx, j.spec())
+	if err != nil {
+		return structs.PowerNoState, err
+	}
+	return structs.PowerState(st.Power), nil
+}
+
+// stepStart powers on. A guest whose definition the hypervisor lost (but whose disks are there) is recovered first.
+func stepStart(ctx context.Context, j *job) (structs.PowerState, error) {
+	err := j.r.cfg.Driver.Start(ctx, j.ref())
+	if errors.Is(err, driver.ErrNotFound) {
+		if _, err = j.r.cfg.Driver.Recover(ctx, j.spec()); err == nil {
+			err = j.r.cfg.Driver.Start(ctx, j.ref())
+		}
+	}
+	if err != nil {
+		return structs.PowerNoState, err
+	}
+	return structs.PowerRunning, nil
+}
+
+func stepStop(ctx context.Context, j *job) (structs.PowerState, error) {
+	err := j.r.cfg.Driver.Stop(ctx, &driver.StopRequest{InstanceRef: *j.ref(), Timeout: operation.StopTimeout(j.work.Operation)})
+	return structs.PowerShutdown, err
+}
+
+func stepReboot(ctx context.Context, j *job) (structs.PowerState, error) {
+	req := &driver.RebootRequest{InstanceRef: *j.ref(), Type: driver.RebootHard}
+	if j.work.Operation.Kind == structs.OpSoftReboot {
+		req.Type, req.Timeout = driver.RebootSoft, operation.StopTimeout(j.work.Operation)
+	}
+	err := j.r.cfg.Driver.Reboot(ctx, req)
+	if errors.Is(err, driver.ErrNotFound) && req.Type == driver.RebootHard {
+		return stepStart(ctx, j)
+	}
+	if err != nil {
+		return j.power(ctx), err
+	}
+	return structs.PowerRunning, nil
+}
+
+// power asks for the guest's state after a failure; PowerNoState when it cannot be had.
+func (j *job) power(ctx context.Context) structs.PowerState {
+	st, err := j.r.cfg.Driver.Inspect(ctx, string(j.work.Instance.ID))
+	if err != nil {
+		return structs.PowerNoState
+	}
+	return structs.PowerState(st.Power)
+}
+
+func stepDestroy(ctx context.Context, j *job) (structs.PowerState, error) {
+	return structs.PowerNoState, j.r.cfg.Driver.Destroy(ctx, &driver.DestroyRequest{InstanceRef: *j.ref(), DestroyDisks: true})
+}
+
+func (j *job) ref() *driver.InstanceRef {
+	op := j.work.Operation
+	return &driver.InstanceRef{InstanceID: string(op.InstanceID), OperationID: string(op.ID), Generation: op.Generation}
+}
+
+func (j *job) spec() *driver.InstanceSpec {
+	s := SpecOf(j.work.Instance)
+	s.InstanceRef, s.Image = *j.ref(), j.image
+	return s
+}
+
+// SpecOf turns a stored instance into what a driver is told of it, without the image's file.
+func SpecOf(ins *structs.Instance) *driver.InstanceSpec {
+	return &driver.InstanceSpec{
+		InstanceRef: driver.InstanceRef{InstanceID: string(ins.ID), OperationID: string(ins.OperationID), Generation: ins.Generation},
+		Name:        ins.Name, Hostname: ins.Hostname, ProjectID: string(ins.ProjectID), UserID: string(ins.UserID),
+		VCPUs: ins.Flavor.VCPUs, MemoryMiB: ins.Flavor.MemoryMiB, RootGiB: ins.Flavor.RootGiB, EphemeralGiB: ins.Flavor.EphemeralGiB,
+		SwapMiB: ins.Flavor.SwapMiB, ExtraSpecs: ins.Flavor.ExtraSpecs, PowerOn: true, KeyName: ins.KeyName, PublicKeys: ins.PublicKeys,
+		UserData: ins.UserData, Metadata: ins.Metadata,
+	}
+}
+
+var kinds = map[driver.Kind]structs.Kind{
+	driver.KindNotFound: structs.KindNotFound, driver.KindNotSupported: structs.KindNotSupported, driver.KindInvalid: structs.KindInvalid,
+	driver.KindConflict: structs.KindConflict, driver.KindExhausted: structs.KindNoCapacity, driver.KindUnavailable: structs.KindUnavailable,
+	driver.KindTimeout: structs.KindTimeout, driver.KindInternal: structs.KindInternal,
+}
+
+// Translate turns a driver's error into one of the cluster's, with its kind.
+func Translate(err error) error {
+	var de *driver.Error
+	if errors.As(err, &de) {
+		return structs.Errorf(kinds[de.Kind], "%s", de.Error())
+	}
+	return err
+}
+
+// classify says how a step's error is reported. Only what surely fails again is not retried: a wrong request, what the driver cannot do, a stale generation.
+func classify(err error) (text string, k structs.Kind, retryable bool) {
+	text = strings.TrimSpace(err.Error())
+	k = structs.KindOf(Translate(err))
+	if errors.Is(err, context.DeadlineExceeded) {
+		k = structs.KindTimeout
+	}
+	switch k {
+	case structs.KindInvalid, structs.KindNotSupported, structs.KindConflict, structs.KindNotFound, structs.KindNoCapacity:
+		return text, k, false
+	}
+	return text, k, true
+}

@@ -1,0 +1,254 @@
+package fake
+
+import (
+	"context"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/kilonova-cloud/kilonova/plugins/driver"
+)
+
+// migration is a live migration from this host that is under way.
+type migration struct {
+	abort, force chan struct{}
+	abortOnce    sync.Once
+	forceOnce    sync.Once
+}
+
+// CheckMigrateDestination implements driver.Driver.
+func (d *Driver) CheckMigrateDestination(ctx context.Context, req *driver.MigrateRequest) (c *driver.MigrateCheck, err error) {
+	err = d.do(ctx, "check_migrate_destination", req.InstanceID, func() error {
+		if err := d.fenceLocked(&req.InstanceRef); err != nil {
+			return err
+		}
+		c = &driver.MigrateCheck{OK: true, Data: []byte(d.config.HypervisorHostname)}
+		if g := d.guests[req.InstanceID]; g != nil && g.State == stateDefined {
+			c = &driver.MigrateCheck{Reason: "the instance is on this host already"}
+		}
+		return nil
+	})
+	return c, err
+}
+
+// CheckMigrateSource implements driver.Driver.
+func (d *Driver) CheckMigrateSource(ctx context.Context, req *driver.MigrateRequest) (c *driver.MigrateCheck, err error) {
+	err = d.do(ctx, "check_migrate_source", req.InstanceID, func() error {
+		g, err := d.findLocked(&req.InstanceRef)
+		if err != nil {
+			return err
+		}
+		c = &driver.MigrateCheck{OK: true, Data: req.CheckData}
+		if g.off() {
+			c = &driver.MigrateCheck{Reason: "the instance does not run"}
+		}
+		return nil
+	})
+	return c, err
+}
+
+// PrepareMigration implements driver.Driver, on the destination.
+func (d *Driver) PrepareMigration(ctx context.Context, req *driver.MigrateRequest) error {
+	if req.Spec == nil {
+		return invalid("prepare_migration: the spec is missing")
+	}
+	return d.do(ctx, "prepare_migration", req.InstanceID, func() error {
+		if err := d.fenceLocked(&req.InstanceRef); err != nil {
+			return err
+		}
+		if g := d.guests[req.InstanceID]; g != nil && g.State == stateDefined {
+			return driver.Errorf(driver.KindConflict, "instance %s is on this host already", g.ID)
+		}
+		return d.arriveLocked(req, stateIncoming)
+	})
+}
+
+// arriveLocked makes the record of a guest that comes from another host, switched off.
+func (d *Driver) arriveLocked(req *driver.MigrateRequest, as state) error {
+	g := newGuest(req.Spec)
+	g.ID, g.State, g.Power = req.InstanceID, as, driver.PowerShutdown
+	g.Generation = max(g.Generation, req.Generation)
+	d.guests[g.ID] = g
+	return d.putLocked(g)
+}
+
+const migrationSteps = 10
+
+// LiveMigrate implements driver.Driver, on the source: it takes the latency of live_migrate, in steps, and then the guest is
+// gone from here. There is no wire to the destination, where FinishMigration starts what PrepareMigration made.
+func (d *Driver) LiveMigrate(ctx context.Context, req *driver.MigrateRequest) (<-chan *driver.MigrateProgress, error) {
+	s := d.script.Load()
+	m := &migration{abort: make(chan struct{}), force: make(chan struct{})}
+	crash, failure := first(s.crashes, "live_migrate", req.InstanceID), first(s.failures, "live_migrate", req.InstanceID)
+	if crash != nil && crash.Point == "before" {
+		d.crash(crash)
+	}
+	if failure != nil && failure.Point == "before" {
+		return nil, failure.failure
+	}
+	var memory int64
+	err := d.locked(func() error {
+		g, err := d.findLocked(&req.InstanceRef)
+		if err != nil {
+			return err
+		}
+		if g.off() {
+			return wrongState(g, "live-migrated")
+		}
+		if d.moving[g.ID] != nil {
+			return driver.Errorf(driver.KindConflict, "instance %s is being migrated already", g.ID)
+		}
+		d.moving[g.ID] = m
+		memory = g.MemoryMiB << 20
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	ch := make(chan *driver.MigrateProgress, migrationSteps+1) // never blocks, so that the guest moves whoever reads
+	go func() {
+		defer close(ch)
+		last := &driver.MigrateProgress{Done: true, MemoryTotal: memory, Err: d.carry(m, s.latency["live_migrate"], memory, ch)}
+		d.mu.Lock()
+		delete(d.moving, req.InstanceID)
+		if crash == nil && failure != nil && last.Err == "" {
+			last.Err = failure.failure.Message // after the effect of a migration is at its end
+		} else if last.Err == "" {
+			if err := d.buryLocked(req.InstanceID, req.Generation); err != nil {
+				last.Err = err.Error()
+			}
+		}
+		d.mu.Unlock()
+		if crash != nil {
+			d.crash(crash)
+		}
+		ch <- last
+	}()
+	return ch, nil
+}
+
+// carry lets the time of a migration pass and answers why it failed, "" when it did not.
+func (d *Driver) carry(m *migration, total time.Duration, memory int64, ch chan<- *driver.MigrateProgress) string {
+	tick := time.NewTicker(max(total/migrationSteps, time.Millisecond))
+	defer tick.Stop()
+	for i := range int64(migrationSteps) {
+		select {
+		case <-tick.C:
+			ch <- &driver.MigrateProgress{MemoryTotal: memory, MemoryRemaining: memory * (migrationSteps - 1 - i) / migrationSteps}
+		case <-m.force:
+			return ""
+		case <-m.abort:
+			return "aborted"
+		}
+	}
+	return ""
+}
+
+func (d *Driver) movingLocked(ref *driver.InstanceRef) (*migration, error) {
+	if _, err := d.findLocked(ref); err != nil {
+		return nil, err
+	}
+	m := d.moving[ref.InstanceID]
+	if m == nil {
+		return nil, driver.Errorf(driver.KindConflict, "instance %s is not being migrated", ref.InstanceID)
+	}
+	return m, nil
+}
+
+// ForceCompleteMigration implements driver.Driver.
+func (d *Driver) ForceCompleteMigration(ctx context.Context, ref *driver.InstanceRef) error {
+	return d.do(ctx, "force_complete_migration", ref.InstanceID, func() error {
+		m, err := d.movingLocked(ref)
+		if err == nil {
+			m.forceOnce.Do(func() { close(m.force) })
+		}
+		return err
+	})
+}
+
+// AbortMigration implements driver.Driver.
+func (d *Driver) AbortMigration(ctx context.Context, ref *driver.InstanceRef) error {
+	return d.do(ctx, "abort_migration", ref.InstanceID, func() error {
+		m, err := d.movingLocked(ref)
+		if err == nil {
+			m.abortOnce.Do(func() { close(m.abort) })
+		}
+		return err
+	})
+}
+
+// FinishMigration implements driver.Driver, on the destination.
+func (d *Driver) FinishMigration(ctx context.Context, req *driver.MigrateRequest) error {
+	return d.do(ctx, "finish_migration", req.InstanceID, func() error {
+		if err := d.fenceLocked(&req.InstanceRef); err != nil {
+			return err
+		}
+		g := d.guests[req.InstanceID]
+		if g == nil {
+			return missing(req.InstanceID)
+		}
+		if g.State == stateIncoming {
+			g.State = stateDefined
+			g.setPower(driver.PowerRunning, "", d.now())
+		}
+		g.Generation = max(g.Generation, req.Generation)
+		return d.putLocked(g)
+	})
+}
+
+// RollbackMigration implements driver.Driver: the destination forgets what was prepared, the source has nothing to undo.
+// Nothing being there is success.
+func (d *Driver) RollbackMigration(ctx context.Context, req *driver.MigrateRequest) error {
+	return d.do(ctx, "rollback_migration", req.InstanceID, func() error {
+		if err := d.fenceLocked(&req.InstanceRef); err != nil {
+			return err
+		}
+		if g := d.guests[req.InstanceID]; g != nil && g.State == stateIncoming {
+			return d.buryLocked(g.ID, req.Generation)
+		}
+		return nil
+	})
+}
+
+// ExportDisks implements driver.Driver.
+func (d *Driver) ExportDisks(ctx context.Context, req *driver.MigrateRequest) (files []*driver.DiskFile, err error) {
+	var size int64
+	err = d.do(ctx, "export_disks", req.InstanceID, func() error {
+		g, err := d.findLocked(&req.InstanceRef)
+		if err != nil {
+			return err
+		}
+		if !g.off() {
+			return wrongState(g, "exported")
+		}
+		size = diskSize(g)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(req.DiskDir, req.InstanceID+".qcow2")
+	if err := writeDisk(path, "qcow2", size); err != nil {
+		return nil, err
+	}
+	return []*driver.DiskFile{{Path: path, Format: "qcow2", Size: int64(len(emptyQcow2(size)))}}, nil
+}
+
+// ImportDisks implements driver.Driver: afterwards the guest is defined here and off.
+func (d *Driver) ImportDisks(ctx context.Context, req *driver.MigrateRequest) error {
+	if req.Spec == nil {
+		return invalid("import_disks: the spec is missing")
+	}
+	return d.do(ctx, "import_disks", req.InstanceID, func() error {
+		if err := d.fenceLocked(&req.InstanceRef); err != nil {
+			return err
+		}
+		if g := d.guests[req.InstanceID]; g != nil && g.State == stateDefined {
+			if g.Shape == req.Spec.OperationID {
+				return nil
+			}
+			return driver.Errorf(driver.KindConflict, "instance %s is on this host already", g.ID)
+		}
+		return d.arriveLocked(req, stateDefined)
+	})
+}

@@ -1,0 +1,80 @@
+package blob
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+
+	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+)
+
+// Import copies a blob from another server: it reads r to its end and makes the bytes visible only when they have that hash
+// and, unless size is negative, that size in bytes. A blob that is there is success and r is not read. Bytes that are not
+// what was promised are KindUnavailable (ask another server), a full disk is KindNoCapacity; nothing is left then.
+func (s *Store) Import(ctx context.Context, sha string, size int64, r io.Reader) error {
+	if !valid(sha) {
+		return structs.Errorf(structs.KindInvalid, "%q is not a SHA-256 in 64 lower-case hexadecimal digits", sha)
+	}
+	if s.Has(sha) {
+		return nil
+	}
+	w, err := s.Create()
+	if err != nil {
+		return err
+	}
+	defer w.Abort()
+	r = contextReader{ctx, r}
+	if size >= 0 {
+		r = io.LimitReader(r, size+1) // one more byte tells that there are too many, without taking them all
+	}
+	if _, err := io.Copy(w, r); err != nil {
+		if w.err != nil || ctx.Err() != nil {
+			return err
+		}
+		return structs.Errorf(structs.KindUnavailable, "the copy of image data %s broke off after %d bytes: %w", sha, w.size, err)
+	}
+	if size >= 0 && w.size != size {
+		return structs.Errorf(structs.KindUnavailable, "the copy of image data %s has not the %d bytes that were promised", sha, size)
+	}
+	if got := hexSum(w.sha256); got != sha {
+		return structs.Errorf(structs.KindUnavailable, "the copy of image data %s arrived damaged: its SHA-256 is %s", sha, got)
+	}
+	_, err = w.Commit()
+	return err
+}
+
+// Verify reads the blob and compares it with its name. A blob that the disk has damaged is removed, so that it can be
+// fetched again from another server, and reported as KindUnavailable; a missing one is KindNotFound.
+func (s *Store) Verify(ctx context.Context, sha string) error {
+	f, size, err := s.Open(sha)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	h := sha256.New()
+	if _, err := io.Copy(h, contextReader{ctx, f}); err != nil && ctx.Err() != nil {
+		return err
+	}
+	if hex.EncodeToString(h.Sum(nil)) == sha {
+		return nil
+	}
+	s.log.Error("image data is damaged on this server's disk; removed", "sha256", sha, "bytes", size)
+	if err := s.Delete(sha); err != nil {
+		return err
+	}
+	return structs.Errorf(structs.KindUnavailable, "image data %s was damaged on this server's disk and is removed", sha)
+}
+
+// contextReader ends a copy when its context does.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c contextReader) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.r.Read(p)
+}

@@ -1,0 +1,265 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/kilonova-cloud/kilonova/nomadlike"
+	"github.com/kilonova-cloud/kilonova/nomadlike/blob"
+	"github.com/kilonova-cloud/kilonova/nomadlike/rpc"
+	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+)
+
+// blobs is the image store of the whole cluster as this server gives access to it: its own store, and through RPC the others'.
+type blobs struct {
+	s     *Server
+	store *blob.Store
+	tmp   string // the store's folder when the server has no data directory
+	pulls sync.Map
+}
+
+func newBlobs(s *Server) (*blobs, error) {
+	b := &blobs{s: s}
+	dir := filepath.Join(s.cfg.DataDir, "images")
+	if s.cfg.DataDir == "" {
+		tmp, err := os.MkdirTemp("", "kilonova-images-")
+		if err != nil {
+			return nil, err
+		}
+		b.tmp, dir = tmp, tmp
+	}
+	var err error
+	b.store, err = blob.Open(dir, s.cfg.Logger)
+	return b, err
+}
+
+func (b *blobs) close() {
+	if b.tmp != "" {
+		_ = os.RemoveAll(b.tmp)
+	}
+}
+
+// Create stages a blob here.
+func (b *blobs) Create(ctx context.Context) (nomadlike.BlobWriter, error) {
+	return blob.Single{Store: b.store}.Create(ctx)
+}
+
+// Open reads a blob from here, or from another server that has it.
+func (b *blobs) Open(ctx context.Context, sha256 string) (io.ReadCloser, int64, error) {
+	f, size, err := b.store.Open(sha256)
+	if err == nil {
+		return f, size, nil
+	}
+	if !structs.IsKind(err, structs.KindNotFound) {
+		return nil, 0, err
+	}
+	for _, m := range b.others() {
+		r, size, rerr := OpenBlob(ctx, b.s.pool, m, structs.BlobRequest{SHA256: sha256, Local: true})
+		if rerr == nil {
+			return r, size, nil
+		}
+	}
+	return nil, 0, err
+}
+
+// others are the RPC addresses of the other living servers.
+func (b *blobs) others() []string {
+	var out []string
+	for _, m := range b.s.gossip.Servers() {
+		if m.Tags.ID != string(b.s.cfg.ID) && m.Tags.Region == b.s.cfg.Region {
+			out = append(out, m.Tags.RPCAddr)
+		}
+	}
+	return out
+}
+
+// Spread makes other servers pull the blob until most servers of the cluster have it.
+func (b *blobs) Spread(ctx context.Context, sha256 string) ([]structs.ServerID, error) {
+	peers, err := b.s.node.Peers()
+	if err != nil {
+		return nil, err
+	}
+	have := []structs.ServerID{b.s.cfg.ID}
+	need := len(peers)/2 + 1
+	var lastErr error
+	for _, p := range peers {
+		if len(have) >= need {
+			break
+		}
+		if p.ID == b.s.cfg.ID {
+			continue
+		}
+		_, err := rpc.Call[structs.Ack](ctx, b.s.pool, p.Addr, "Blob.Pull", &structs.BlobPullRequest{SHA256: sha256, From: b.s.cfg.Advertise})
+		if err != nil {
+			lastErr = err
+			continue
+		}
+		have = append(have, p.ID)
+	}
+	if len(have) < need {
+		return have, structs.Errorf(structs.KindUnavailable, "only %d of the %d servers that must hold an image's bytes have them: %w", len(have), need, lastErr)
+	}
+	return have, nil
+}
+
+// pull fetches a blob from another server into this one's store; concurrent pulls of one blob are one.
+func (b *blobs) pull(ctx context.Context, sha256, from string) error {
+	if b.store.Has(sha256) {
+		return nil
+	}
+	mu, _ := b.pulls.LoadOrStore(sha256, &sync.Mutex{})
+	mu.(*sync.Mutex).Lock()
+	defer mu.(*sync.Mutex).Unlock()
+	defer b.pulls.Delete(sha256)
+	if b.store.Has(sha256) {
+		return nil
+	}
+	r, size, err := OpenBlob(ctx, b.s.pool, from, structs.BlobRequest{SHA256: sha256, Local: true})
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	return b.store.Import(ctx, sha256, size, r)
+}
+
+func (b *blobs) rpcPull(ctx context.Context, req *structs.BlobPullRequest) (*structs.Ack, error) {
+	return &structs.Ack{}, b.pull(ctx, req.SHA256, req.From)
+}
+
+const blobChunk = 256 << 10
+
+func (b *blobs) rpcRead(ctx context.Context, stream rpc.Stream) error {
+	var req structs.BlobRequest
+	if err := stream.Recv(&req); err != nil {
+		return err
+	}
+	var r io.ReadCloser
+	var size int64
+	var err error
+	if req.Local {
+		r, size, err = b.store.Open(req.SHA256)
+	} else {
+		r, size, err = b.Open(ctx, req.SHA256)
+	}
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if req.Offset > 0 {
+		if err := skip(r, req.Offset); err != nil {
+			return structs.Errorf(structs.KindInvalid, "cannot read from offset %d: %w", req.Offset, err)
+		}
+	}
+	first := true
+	for {
+		buf := make([]byte, blobChunk) // sent values are constant, so each chunk has its own
+		n, rerr := io.ReadFull(r, buf)
+		if n > 0 || first {
+			if err := stream.Send(&structs.BlobChunk{Size: size, Data: buf[:n]}); err != nil {
+				return nil
+			}
+			first = false
+		}
+		if errors.Is(rerr, io.EOF) || errors.Is(rerr, io.ErrUnexpectedEOF) {
+			return nil
+		}
+		if rerr != nil {
+			return rerr
+		}
+	}
+}
+
+func skip(r io.Reader, n int64) error {
+	if s, ok := r.(io.Seeker); ok {
+		_, err := s.Seek(n, io.SeekStart)
+		return err
+	}
+	_, err := io.CopyN(io.Discard, r, n)
+	return err
+}
+
+// OpenBlob reads a blob from the server at addr, from req.Offset on. size is the whole blob's.
+func OpenBlob(ctx context.Context, pool *rpc.Pool, addr string, req structs.BlobRequest) (r io.ReadCloser, size int64, err error) {
+	st, err := pool.OpenStream(ctx, addr, "Blob.Read")
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := st.Send(&req); err != nil {
+		st.Close()
+		return nil, 0, err
+	}
+	var first structs.BlobChunk
+	if err := st.Recv(&first); err != nil {
+		st.Close()
+		return nil, 0, err
+	}
+	return &blobReader{st, first.Data}, first.Size, nil
+}
+
+type blobReader struct {
+	st  rpc.Stream
+	buf []byte
+}
+
+func (r *blobReader) Read(p []byte) (int, error) {
+	for len(r.buf) == 0 {
+		var c structs.BlobChunk
+		if err := r.st.Recv(&c); err != nil {
+			return 0, err
+		}
+		r.buf = c.Data
+	}
+	n := copy(p, r.buf)
+	r.buf = r.buf[n:]
+	return n, nil
+}
+
+func (r *blobReader) Close() error { r.st.Close(); return nil }
+
+// repairLoop runs on every server: it pulls the blobs of active images that this server lacks, and drops those that no image names any more.
+func (b *blobs) repairLoop(ctx context.Context) {
+	defer b.close()
+	t := time.NewTicker(time.Minute)
+	defer t.Stop()
+	for {
+		if err := b.repair(ctx); err != nil && ctx.Err() == nil {
+			b.s.logger.Warn("cannot repair the image store; it is tried again", "error", err)
+		}
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// unneededAge is how long a blob that no image names stays: an upload commits its blob before its image is active.
+const unneededAge = time.Hour
+
+func (b *blobs) repair(ctx context.Context) error {
+	r, err := b.s.Read(ctx)
+	if err != nil {
+		return nil // no cluster yet; there is a next time
+	}
+	var errs []error
+	for img := range r.Images() {
+		if img.Status != structs.ImageActive || b.store.Has(img.SHA256) {
+			continue
+		}
+		var err error
+		for _, from := range b.others() {
+			if err = b.pull(ctx, img.SHA256, from); err == nil {
+				break
+			}
+		}
+		errs = append(errs, err)
+	}
+	_, err = b.store.GarbageCollect(func(sha string) bool { return r.ImageWithBytes(sha) != nil }, unneededAge)
+	return errors.Join(append(slices.DeleteFunc(errs, func(e error) bool { return e == nil }), err)...)
+}

@@ -1,0 +1,120 @@
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"slices"
+	"time"
+
+	"github.com/kilonova-cloud/kilonova/nomadlike"
+	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
+	"github.com/kilonova-cloud/kilonova/nomadlike/operation"
+	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+)
+
+func now() structs.Time { return structs.TimeOf(time.Now()) }
+
+// ensureSettings writes the cluster's settings when it has none yet.
+func (s *Server) ensureSettings(ctx context.Context) (func(), error) {
+	if s.store.Snapshot().HasClusterSettings() {
+		return nil, nil
+	}
+	d := structs.DefaultClusterSettings()
+	d.ClusterID, d.Region, d.CreatedAt = nomadlike.NewUUID(), s.cfg.Region, now()
+	_, err := fsm.ClusterSettingsSet.Propose(ctx, s, &structs.ClusterSettingsRequest{Settings: d, OnlyIfAbsent: true})
+	return nil, err
+}
+
+// rotateTokenKeys adds a token key when the newest is older than half a token's life, and drops those that signed nothing that still lives.
+func (s *Server) rotateTokenKeys(ctx context.Context) error {
+	at := now()
+	keys := slices.Collect(s.store.Snapshot().TokenKeys())
+	slices.SortFunc(keys, func(a, b *structs.TokenKey) int { return int(b.CreatedAt.Sub(a.CreatedAt)) })
+	rotate := max(s.cfg.TokenTTL/2, time.Hour)
+	if len(keys) > 0 && at.Sub(keys[0].CreatedAt) < rotate {
+		return nil
+	}
+	req := &structs.TokenKeyRotateRequest{Key: structs.TokenKey{ID: nomadlike.NewHexID(), Key: make([]byte, 32), CreatedAt: at}}
+	_, _ = rand.Read(req.Key.Key) // crypto/rand never fails
+	for i, k := range keys {
+		// k stopped signing when the key before it in the list was made.
+		if i > 0 && at.Sub(keys[i-1].CreatedAt) > s.cfg.TokenTTL+time.Minute {
+			req.Drop = append(req.Drop, k.ID)
+		}
+	}
+	_, err := fsm.TokenKeyRotate.Propose(ctx, s, req)
+	return err
+}
+
+// expireOperations reports the attempts whose deadline has passed as failed. The host may still be at it: the next attempt
+// is numbered otherwise, and what the old one reports is then stale.
+func (s *Server) expireOperations(ctx context.Context) error {
+	at := now()
+	var late structs.OperationReportRequest
+	for op := range s.store.Snapshot().ActiveOperations() {
+		if op.Deadline > at {
+			continue
+		}
+		step, _ := operation.Lookup(op)
+		late.Outcomes = append(late.Outcomes, structs.Outcome{OperationID: op.ID, Step: op.Step, Attempt: op.Attempt, Undo: op.Status == structs.OpUndoing,
+			Generation: op.Generation, Error: "the step took longer than " + op.Deadline.Sub(op.StartedAt).Round(time.Millisecond).String(),
+			ErrorKind: structs.KindTimeout, Retryable: true})
+		s.logger.Warn("a step passed its deadline", "operation_id", op.ID, "step", step.Name, "host_id", op.HostID)
+	}
+	if len(late.Outcomes) == 0 {
+		return nil
+	}
+	late.Now = at
+	_, err := fsm.OperationReport.Propose(ctx, s, &late)
+	return err
+}
+
+// reapBatch bounds one entry of the reaper.
+const reapBatch = 2000
+
+// reap removes what finished KeepFinished ago: deleted instances (unless a guest may be left on a host that is down) with their operations and
+// evaluations, old operations of living instances beyond the newest keepOperations, evaluations that explained something, and revocations
+// of tokens that have expired by now.
+func (s *Server) reap(ctx context.Context) error {
+	r, at := s.store.Snapshot(), now()
+	old := at.Add(-s.cfg.KeepFinished)
+	var req structs.ReapRequest
+	full := func() bool {
+		return len(req.Instances)+len(req.Operations)+len(req.Evaluations)+len(req.Revocations) >= reapBatch
+	}
+	for ins := range r.AllDeletedInstances() {
+		if ins.DeletedAt < old && !ins.Cleanup && !full() {
+			req.Instances = append(req.Instances, ins.ID)
+			for op := range r.OperationsOfInstance(ins.ID) {
+				req.Operations = append(req.Operations, op.ID)
+			}
+			for e := range r.EvaluationsOfInstance(ins.ID) {
+				req.Evaluations = append(req.Evaluations, e.ID)
+			}
+		}
+	}
+	for ins := range r.AllInstances() {
+		n := 0
+		for op := range r.OperationsOfInstance(ins.ID) {
+			if n++; n > keepOperations && op.Status.Final() && op.Kind != structs.OpBuild && !full() {
+				req.Operations = append(req.Operations, op.ID)
+			}
+		}
+	}
+	for rev := range r.Revocations() {
+		if rev.ExpiresAt < at && !full() {
+			req.Revocations = append(req.Revocations, rev.AuditID)
+		}
+	}
+	if len(req.Instances)+len(req.Operations)+len(req.Evaluations)+len(req.Revocations) == 0 {
+		return nil
+	}
+	if full() {
+		s.duties.wake("reaper")
+	}
+	_, err := fsm.Reap.Propose(ctx, s, &req)
+	return err
+}
+
+// keepOperations is how many of a living instance's operations stay readable besides its build.
+const keepOperations = 100

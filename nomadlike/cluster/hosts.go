@@ -1,0 +1,274 @@
+package cluster
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-memdb"
+
+	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
+	"github.com/kilonova-cloud/kilonova/nomadlike/lease"
+	"github.com/kilonova-cloud/kilonova/nomadlike/operation"
+	"github.com/kilonova-cloud/kilonova/nomadlike/rpc"
+	"github.com/kilonova-cloud/kilonova/nomadlike/scheduler"
+	"github.com/kilonova-cloud/kilonova/nomadlike/state"
+	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+)
+
+// leases guards the leader's lease table.
+type leases struct {
+	mu    sync.Mutex
+	ttl   time.Duration
+	table *lease.Table // nil while this server does not lead
+	wake  chan struct{}
+}
+
+func (l *leases) init(ttl time.Duration) { l.ttl, l.wake = ttl, make(chan struct{}, 1) }
+
+// startLeases gives every host that is not down a whole new lease: the leader before may have renewed it a moment ago.
+func (s *Server) startLeases(parent context.Context) (func(), error) {
+	s.leases.mu.Lock()
+	s.leases.table = lease.New(s.leases.ttl)
+	at := now()
+	for h := range s.store.Snapshot().Hosts() {
+		if h.Status != structs.HostDown {
+			s.leases.table.Grant(h.ID, h.Epoch, at)
+		}
+	}
+	s.leases.mu.Unlock()
+	ctx, cancel := context.WithCancel(parent)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.watchLeases(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+		s.leases.mu.Lock()
+		s.leases.table = nil
+		s.leases.mu.Unlock()
+	}, nil
+}
+
+// watchLeases proposes the hosts down whose lease has ended. A proposal that fails is made again: the leases are granted once more, already ended.
+func (s *Server) watchLeases(ctx context.Context) {
+	var pending []structs.HostStatusChange
+	for {
+		s.leases.mu.Lock()
+		for _, e := range s.leases.table.Expire(now()) {
+			pending = append(pending, structs.HostStatusChange{HostID: e.HostID, Epoch: e.Epoch, Status: structs.HostDown,
+				Reason: "its client did not renew its lease for " + s.leases.ttl.String()})
+		}
+		next := s.leases.table.Next()
+		s.leases.mu.Unlock()
+		wait := time.Minute
+		if next != 0 {
+			wait = max(next.Sub(now()), time.Millisecond)
+		}
+		if len(pending) > 0 {
+			if _, err := fsm.HostStatus.Propose(ctx, s, &structs.HostStatusRequest{Changes: pending, Now: now()}); err == nil {
+				for _, c := range pending {
+					s.logger.Warn("a host is down", "host_id", c.HostID, "reason", c.Reason)
+				}
+				pending = nil
+				continue
+			}
+			wait = 100 * time.Millisecond
+		}
+		t := time.NewTimer(wait)
+		select {
+		case <-t.C:
+		case <-s.leases.wake:
+		case <-ctx.Done():
+			t.Stop()
+			return
+		}
+		t.Stop()
+	}
+}
+
+func (s *Server) grantLease(id structs.HostID, epoch uint64) {
+	s.leases.mu.Lock()
+	defer s.leases.mu.Unlock()
+	if s.leases.table == nil {
+		return
+	}
+	s.leases.table.Grant(id, epoch, now())
+	select {
+	case s.leases.wake <- struct{}{}:
+	default:
+	}
+}
+
+// hostRegister is Host.Register: a client's first word, and whenever what it says of its host changes.
+func (s *Server) hostRegister(ctx context.Context, req *structs.HostRegisterRequest) (*structs.HostRegisterResponse, error) {
+	if !s.isEstablished() {
+		if addr, ok := s.otherLeader(); ok {
+			return rpc.Call[structs.HostRegisterResponse](ctx, s.pool, addr, "Host.Register", req)
+		}
+		return nil, structs.Errorf(structs.KindUnavailable, "there is no leader to register with now")
+	}
+	r := *req
+	r.Now, r.Host.Class = now(), scheduler.ClassOf(&req.Host)
+	h, err := fsm.HostRegister.Propose(ctx, s, &r)
+	if err != nil {
+		return nil, err
+	}
+	s.grantLease(h.ID, h.Epoch)
+	return &structs.HostRegisterResponse{Host: h, LeaseTTLMS: s.leases.ttl.Milliseconds()}, nil
+}
+
+func (s *Server) otherLeader() (string, bool) {
+	_, addr := s.node.Leader()
+	return addr, addr != "" && addr != s.cfg.Advertise
+}
+
+// hostHeartbeat is Host.Heartbeat: it costs no log entry, unless a suspect host speaks and is up again.
+func (s *Server) hostHeartbeat(ctx context.Context, req *structs.HostHeartbeatRequest) (*structs.HostHeartbeatResponse, error) {
+	if !s.isEstablished() {
+		if addr, ok := s.otherLeader(); ok {
+			return rpc.Call[structs.HostHeartbeatResponse](ctx, s.pool, addr, "Host.Heartbeat", req)
+		}
+		return nil, structs.Errorf(structs.KindUnavailable, "there is no leader to renew the lease with now")
+	}
+	resp := &structs.HostHeartbeatResponse{LeaseTTLMS: s.leases.ttl.Milliseconds()}
+	r := s.store.Snapshot()
+	var up []structs.HostStatusChange
+	s.leases.mu.Lock()
+	for _, b := range req.Beats {
+		h := r.Host(b.HostID)
+		ok := h != nil && h.Status != structs.HostDown && s.leases.table != nil
+		if ok {
+			_, ok = s.leases.table.Renew(b.HostID, b.Epoch, now())
+		}
+		if !ok {
+			resp.Register = append(resp.Register, b.HostID)
+		} else if h.Status == structs.HostSuspect {
+			up = append(up, structs.HostStatusChange{HostID: h.ID, Epoch: b.Epoch, Status: structs.HostUp})
+		}
+	}
+	s.leases.mu.Unlock()
+	if len(up) > 0 {
+		if _, err := fsm.HostStatus.Propose(ctx, s, &structs.HostStatusRequest{Changes: up, Now: now()}); err != nil {
+			return nil, err
+		}
+	}
+	return resp, nil
+}
+
+// hostLeave is Host.Leave: the client goes in good order and its host is down at once, without waiting for the lease to end.
+func (s *Server) hostLeave(ctx context.Context, req *structs.HostLeaveRequest) (*structs.Ack, error) {
+	_, err := fsm.HostStatus.Propose(ctx, s, &structs.HostStatusRequest{Now: now(), Changes: []structs.HostStatusChange{
+		{HostID: req.HostID, Epoch: req.Epoch, Status: structs.HostDown, Reason: "its client left"}}})
+	s.leases.mu.Lock()
+	if s.leases.table != nil {
+		s.leases.table.Drop(req.HostID)
+	}
+	s.leases.mu.Unlock()
+	return &structs.Ack{}, err
+}
+
+// hostReport is Host.Report; hostSync is Host.Sync.
+func (s *Server) hostReport(ctx context.Context, req *structs.OperationReportRequest) (*structs.Ack, error) {
+	r := *req
+	r.Now = now()
+	_, err := fsm.OperationReport.Propose(ctx, s, &r)
+	return &structs.Ack{}, err
+}
+
+func (s *Server) hostSync(ctx context.Context, req *structs.InstanceSyncRequest) (*structs.Ack, error) {
+	r := *req
+	r.Now = now()
+	_, err := fsm.InstanceSync.Propose(ctx, s, &r)
+	return &structs.Ack{}, err
+}
+
+// hostWatch is Host.Watch: the host's open work now, then whatever changes, from this server's own state.
+func (s *Server) hostWatch(ctx context.Context, stream rpc.Stream) error {
+	var req structs.HostWatchRequest
+	if err := stream.Recv(&req); err != nil {
+		return err
+	}
+	// Begin no earlier than the registration, or this server might not know the epoch yet.
+	if _, err := s.Read(ctx); err != nil {
+		return err
+	}
+	sent := uint64(0)
+	for first := true; ; first = false {
+		ws := memdb.NewWatchSet()
+		r := s.store.Snapshot()
+		if h := r.Host(req.HostID); h == nil || h.Epoch != req.Epoch {
+			return structs.Errorf(structs.KindConflict, "host %s has a newer session", req.HostID)
+		}
+		batch := &structs.WorkBatch{Index: r.Index(), Work: openWork(r.Watching(ws), r, req.HostID, sent)}
+		sent = r.Index()
+		if first || len(batch.Work) > 0 {
+			if err := stream.Send(batch); err != nil {
+				return nil // the client went away
+			}
+		}
+		if err := ws.WatchCtx(ctx); err != nil {
+			return nil
+		}
+	}
+}
+
+// openWork lists what the host is to do that changed after index since. Only the list itself is watched.
+func openWork(watching, r state.Reader, host structs.HostID, since uint64) []structs.Work {
+	var work []structs.Work
+	for op := range watching.OperationsOnHost(host) {
+		if op.ModifyIndex <= since || len(operation.Run(op)) == 0 {
+			continue
+		}
+		ins := r.Instance(op.InstanceID)
+		if ins == nil {
+			continue
+		}
+		work = append(work, workOf(r, op, ins))
+	}
+	return work
+}
+
+func workOf(r state.Reader, op *structs.Operation, ins *structs.Instance) structs.Work {
+	w := structs.Work{Operation: op, Instance: ins}
+	if ins.ImageID != "" && (op == nil || op.Kind == structs.OpBuild) {
+		w.Image = r.Image(ins.ImageID)
+	}
+	return w
+}
+
+// hostReconcile is Host.Reconcile. A guest is to be destroyed only when the cluster positively knows that it was deleted or moved; of one
+// that it knows nothing, nothing is said but that.
+func (s *Server) hostReconcile(ctx context.Context, req *structs.HostReconcileRequest) (*structs.HostReconcileResponse, error) {
+	r, err := s.Read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if h := r.Host(req.HostID); h == nil || h.Epoch != req.Epoch {
+		return nil, structs.Errorf(structs.KindConflict, "host %s has a newer session", req.HostID)
+	}
+	resp := &structs.HostReconcileResponse{}
+	for ins := range r.InstancesOnHost(req.HostID) {
+		if ins.OperationID == "" && !ins.Deleted() {
+			resp.Instances = append(resp.Instances, workOf(r, nil, ins))
+		}
+	}
+	listed := map[structs.InstanceID]bool{}
+	for _, g := range req.Guests {
+		listed[g.InstanceID] = true
+		switch ins := r.Instance(g.InstanceID); {
+		case ins == nil:
+			resp.Unknown = append(resp.Unknown, g)
+		case ins.Deleted(), ins.HostID != req.HostID:
+			resp.Destroy = append(resp.Destroy, g)
+		}
+	}
+	for ins := range r.InstancesOnHost(req.HostID) { // deleted while the host was down, and the guest is gone by itself
+		if ins.Deleted() && ins.Cleanup && !listed[ins.ID] {
+			resp.Destroy = append(resp.Destroy, structs.Guest{InstanceID: ins.ID, Generation: ins.Generation})
+		}
+	}
+	return resp, nil
+}

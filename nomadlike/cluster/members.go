@@ -1,0 +1,122 @@
+package cluster
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kilonova-cloud/kilonova/nomadlike/consensus"
+	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
+	"github.com/kilonova-cloud/kilonova/nomadlike/gossip"
+	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+)
+
+// bootstrapLoop makes the new cluster once as many servers as expected gossip with each other. Every one of them comes to
+// the same list, sorted by id. It ends when this server has, or is part of, a cluster.
+func (s *Server) bootstrapLoop(ctx context.Context) {
+	if s.cfg.BootstrapExpect == 0 || s.node.HasState() {
+		return
+	}
+	t := time.NewTicker(100 * time.Millisecond)
+	defer t.Stop()
+	for {
+		if peers, err := s.node.Peers(); err == nil && len(peers) > 0 {
+			return
+		}
+		if peers, ok := s.foundingPeers(); ok {
+			if err := s.node.Bootstrap(peers); err != nil {
+				s.logger.Error("cannot bootstrap the cluster", "error", err)
+			} else {
+				s.logger.Info("new cluster bootstrapped", "servers", len(peers))
+				return
+			}
+		}
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// foundingPeers returns the servers to found a cluster with. Where one of them belongs to a cluster already, none is founded: its leader will add this server.
+func (s *Server) foundingPeers() ([]consensus.Peer, bool) {
+	if s.cfg.BootstrapExpect == 1 {
+		return []consensus.Peer{{ID: s.cfg.ID, Addr: s.cfg.Advertise, Voter: true}}, true
+	}
+	var peers []consensus.Peer
+	for _, m := range s.gossip.Servers() {
+		if m.Tags.Region != s.cfg.Region {
+			continue
+		}
+		if m.Tags.Bootstrap || m.Tags.Expect != s.cfg.BootstrapExpect {
+			return nil, false
+		}
+		peers = append(peers, consensus.Peer{ID: structs.ServerID(m.Tags.ID), Addr: m.Tags.RPCAddr, Voter: true})
+	}
+	slices.SortFunc(peers, func(a, b consensus.Peer) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	return peers, len(peers) == s.cfg.BootstrapExpect
+}
+
+// membersChanged hears of gossip's changes on every server; the leader acts on them.
+func (s *Server) membersChanged(changed []gossip.Member) {
+	if !s.isEstablished() {
+		return
+	}
+	s.duties.wake("raft-members")
+	var failed []string
+	for _, m := range changed {
+		if m.Status == "failed" && m.Tags.Role != "server" {
+			failed = append(failed, m.Tags.RPCAddr)
+		}
+	}
+	if len(failed) > 0 {
+		s.goRun(func(ctx context.Context) { s.suspectHosts(ctx, failed) })
+	}
+}
+
+// suspectHosts takes hosts out of scheduling at once when gossip lost their client. Only the end of a lease makes them down.
+func (s *Server) suspectHosts(ctx context.Context, addrs []string) {
+	var changes []structs.HostStatusChange
+	for h := range s.store.Snapshot().Hosts() {
+		if h.Status == structs.HostUp && slices.Contains(addrs, h.RPCAddr) {
+			changes = append(changes, structs.HostStatusChange{HostID: h.ID, Epoch: h.Epoch, Status: structs.HostSuspect, Reason: "gossip cannot reach its client"})
+		}
+	}
+	if len(changes) == 0 {
+		return
+	}
+	if _, err := fsm.HostStatus.Propose(ctx, s, &structs.HostStatusRequest{Changes: changes, Now: now()}); err != nil {
+		s.logger.Warn("cannot mark hosts suspect", "error", err)
+	}
+}
+
+// reconcileMembers makes Raft's configuration follow gossip: new servers are added, addresses are brought up to date, and a server that left
+// on purpose is taken out. A server that merely failed stays a peer: it comes back, and taking it out could cost the quorum.
+func (s *Server) reconcileMembers(context.Context) error {
+	peers, err := s.node.Peers()
+	if err != nil {
+		return err
+	}
+	for _, m := range s.gossip.Members() {
+		if !m.Tags.IsServer() || m.Tags.Region != s.cfg.Region || m.Tags.ID == string(s.cfg.ID) {
+			continue
+		}
+		id := structs.ServerID(m.Tags.ID)
+		i := slices.IndexFunc(peers, func(p consensus.Peer) bool { return p.ID == id })
+		switch {
+		case m.Status == "alive" && (i < 0 || peers[i].Addr != m.Tags.RPCAddr):
+			s.logger.Info("adding a server to Raft", "server_id", id, "addr", m.Tags.RPCAddr)
+			if err := s.node.AddVoter(consensus.Peer{ID: id, Addr: m.Tags.RPCAddr, Voter: true}); err != nil {
+				return err
+			}
+		case m.Status == "left" && i >= 0:
+			s.logger.Info("taking a server that left out of Raft", "server_id", id)
+			if err := s.node.RemoveServer(id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,307 @@
+// Package cluster is the server: it wires state, Raft, RPC, gossip, broker and scheduler, which each can be used alone, and runs the
+// duties of the leader. *Server is the real nomadlike.Core.
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/kilonova-cloud/kilonova/nomadlike"
+	"github.com/kilonova-cloud/kilonova/nomadlike/consensus"
+	"github.com/kilonova-cloud/kilonova/nomadlike/event"
+	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
+	"github.com/kilonova-cloud/kilonova/nomadlike/gossip"
+	"github.com/kilonova-cloud/kilonova/nomadlike/rpc"
+	"github.com/kilonova-cloud/kilonova/nomadlike/scheduler"
+	"github.com/kilonova-cloud/kilonova/nomadlike/state"
+	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+)
+
+// Config is what a server needs.
+type Config struct {
+	ID     structs.ServerID
+	Name   string
+	Region string
+	// DataDir holds Raft's log and snapshots and the image store; "" keeps Raft in memory (tests).
+	DataDir string
+	// BootstrapExpect is how many servers make a new cluster together. 1 bootstraps alone.
+	BootstrapExpect int
+	// Advertise is the RPC address that other agents reach this server at.
+	Advertise string
+	// LeaseTTL is how long after a client's last word its host counts as up.
+	LeaseTTL time.Duration
+	// TokenTTL is how long a token lives; token keys are kept at least that long after they stopped signing.
+	TokenTTL time.Duration
+	// Workers is how many scheduler workers this server runs; 0 is 1.
+	Workers int
+	// KeepFinished is how long finished operations and deleted instances stay readable.
+	KeepFinished      time.Duration
+	SnapshotThreshold uint64
+	Logger            hclog.Logger
+}
+
+// Server is one Raft peer: state, scheduler and the leader's duties. It wires packages that can each be used alone.
+type Server struct {
+	cfg    Config
+	logger hclog.Logger
+	store  *state.Store
+	events *event.Broker
+	rpc    *rpc.Server
+	pool   *rpc.Pool
+	node   *consensus.Node
+	gossip *gossip.Pool // nil until Start
+	blobs  *blobs
+	reads  *shared[uint64]
+
+	cache  *scheduler.Cache
+	leases leases
+	duties dutyList
+
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu          sync.Mutex
+	established bool // this server leads and its duties run: only then does it answer consistent reads
+}
+
+// NewServer starts Raft from what DataDir holds and registers the server's RPC methods on r, which is not serving yet. Start
+// completes it once the agent gossips.
+func NewServer(cfg Config, r *rpc.Server, pool *rpc.Pool) (*Server, error) {
+	s := &Server{cfg: cfg, logger: cfg.Logger.Named("server"), store: state.NewStore(), events: event.NewBroker(16384), rpc: r, pool: pool}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.leases.init(cfg.LeaseTTL)
+	s.cache = scheduler.NewCache()
+	s.store.OnCommit(s.events.Publish)
+	s.store.OnCommit(s.enqueueCommitted)
+	var err error
+	if s.blobs, err = newBlobs(s); err != nil {
+		return nil, err
+	}
+	addr, err := net.ResolveTCPAddr("tcp", cfg.Advertise)
+	if err != nil {
+		return nil, fmt.Errorf("cluster: advertised RPC address: %w", err)
+	}
+	s.node, err = consensus.New(consensus.Config{ID: cfg.ID, DataDir: cfg.DataDir, Layer: r.RaftLayer(pool, addr), Store: s.store,
+		Logger: cfg.Logger, Alone: cfg.BootstrapExpect == 1, SnapshotThreshold: cfg.SnapshotThreshold})
+	if err != nil {
+		return nil, err
+	}
+	s.reads = newShared(s.askReadIndex)
+	s.registerRPC()
+	return s, nil
+}
+
+// Start begins the server's goroutines. The RPC server serves by now.
+func (s *Server) Start(g *gossip.Pool) {
+	s.gossip = g
+	g.OnChange(s.membersChanged)
+	s.goRun(s.monitorLeadership)
+	s.goRun(s.blobs.repairLoop)
+	s.goRun(s.bootstrapLoop)
+}
+
+func (s *Server) goRun(f func(context.Context)) {
+	s.wg.Add(1)
+	go func() {
+		defer s.wg.Done()
+		f(s.ctx)
+	}()
+}
+
+// HasState reports whether the server had Raft state when it started.
+func (s *Server) HasState() bool { return s.node.HasState() }
+
+// Close stops the server. With leave it first hands leadership on and, while others stay, takes itself out of Raft's configuration.
+func (s *Server) Close(leave bool) error {
+	if leave {
+		s.leaveRaft()
+	}
+	s.cancel()
+	s.wg.Wait()
+	s.reads.stop()
+	return s.node.Close()
+}
+
+func (s *Server) leaveRaft() {
+	peers, err := s.node.Peers()
+	if err != nil || len(peers) < 2 {
+		return
+	}
+	if s.node.IsLeader() {
+		if err := s.node.TransferLeadership(); err != nil {
+			s.logger.Warn("cannot hand leadership on before leaving", "error", err)
+		}
+	}
+}
+
+const (
+	// proposeTimeout bounds a proposal whose context has no deadline, readTimeout a read: long enough for an election.
+	proposeTimeout = 15 * time.Second
+	readTimeout    = 10 * time.Second
+)
+
+// Propose commits a command through the leader. While there is no leader it waits; a command that may be repeated safely is repeated
+// when its fate is unknown.
+func (s *Server) Propose(ctx context.Context, typ fsm.Type, body []byte) (uint64, any, error) {
+	ctx, cancel := context.WithTimeout(ctx, proposeTimeout)
+	defer cancel()
+	for attempt := 0; ; attempt++ {
+		index, v, err := s.proposeOnce(ctx, typ, body)
+		if err == nil {
+			return index, v, nil
+		}
+		again := structs.IsKind(err, structs.KindNotLeader) ||
+			(structs.IsKind(err, structs.KindUnavailable) || structs.IsKind(err, structs.KindTimeout)) && fsm.Repeatable(typ)
+		if !again || !pause(ctx, attempt) {
+			return 0, nil, noLeader(err)
+		}
+	}
+}
+
+func (s *Server) proposeOnce(ctx context.Context, typ fsm.Type, body []byte) (uint64, any, error) {
+	if s.node.IsLeader() {
+		return s.node.Propose(ctx, typ, body)
+	}
+	_, addr := s.node.Leader()
+	if addr == "" || addr == s.cfg.Advertise {
+		return 0, nil, structs.Errorf(structs.KindNotLeader, "there is no leader now")
+	}
+	actx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	r, err := rpc.Call[structs.ProposeResponse](actx, s.pool, addr, "Raft.Propose", &structs.ProposeRequest{Type: uint16(typ), Body: body})
+	if err != nil {
+		return 0, nil, err
+	}
+	return r.Index, fsm.Encoded(r.Value), nil
+}
+
+// noLeader words for a user what only the cluster calls "not leader".
+func noLeader(err error) error {
+	if structs.IsKind(err, structs.KindNotLeader) {
+		return structs.Errorf(structs.KindUnavailable, "the cluster has no leader at the moment: nothing was done, try again")
+	}
+	return err
+}
+
+// pause waits a little, longer with each attempt and with jitter; false when ctx ended.
+func pause(ctx context.Context, attempt int) bool {
+	d := min(20*time.Millisecond<<min(attempt, 5), 500*time.Millisecond)
+	t := time.NewTimer(d/2 + rand.N(d/2+1))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// Read returns a linearizable moment: it asks the leader for its verified index (many reads share one question), waits until
+// this server has applied it, and answers from its own state.
+func (s *Server) Read(ctx context.Context) (state.Reader, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	for attempt := 0; ; attempt++ {
+		index, err := s.reads.ask(ctx)
+		if err == nil {
+			if err := s.store.Wait(ctx, index); err != nil {
+				return state.Reader{}, structs.Errorf(structs.KindUnavailable, "this server is behind the leader and did not catch up in time")
+			}
+			return s.store.Snapshot(), nil
+		}
+		if !pause(ctx, attempt) {
+			return state.Reader{}, noLeader(err)
+		}
+	}
+}
+
+// askReadIndex answers for all reads that asked before it began.
+func (s *Server) askReadIndex(ctx context.Context) (uint64, error) {
+	if s.node.IsLeader() {
+		return s.readIndex(ctx)
+	}
+	_, addr := s.node.Leader()
+	if addr == "" || addr == s.cfg.Advertise {
+		return 0, structs.Errorf(structs.KindNotLeader, "there is no leader now")
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	r, err := rpc.Call[structs.ReadIndexResponse](ctx, s.pool, addr, "Raft.ReadIndex", &structs.ReadIndexRequest{})
+	if err != nil {
+		return 0, err
+	}
+	return r.Index, nil
+}
+
+// readIndex is the leader's side. The index is taken before leadership is verified: every write acknowledged before the
+// read began is applied here by then, because acknowledgements come from this state machine, and a new leader's barrier applied those of its predecessors.
+func (s *Server) readIndex(ctx context.Context) (uint64, error) {
+	if !s.isEstablished() {
+		return 0, structs.Errorf(structs.KindNotLeader, "the leader is not ready yet")
+	}
+	index := s.store.Index()
+	return index, s.node.Verify(ctx)
+}
+
+func (s *Server) isEstablished() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.established
+}
+
+// Stale returns this server's newest moment.
+func (s *Server) Stale() state.Reader { return s.store.Snapshot() }
+
+// Events returns the change stream.
+func (s *Server) Events() *event.Broker { return s.events }
+
+// Blobs returns the image store.
+func (s *Server) Blobs() nomadlike.Blobs { return s.blobs }
+
+// ConsoleOutput asks the instance's host.
+func (s *Server) ConsoleOutput(ctx context.Context, ins *structs.Instance, lines int) ([]byte, error) {
+	h := s.store.Snapshot().Host(ins.HostID)
+	if h == nil || h.Status == structs.HostDown {
+		return nil, structs.Errorf(structs.KindConflict, "Instance %s is not ready: its host %s is down", ins.ID, ins.Host)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	r, err := rpc.Call[structs.ConsoleOutputResponse](ctx, s.pool, h.RPCAddr, "Client.ConsoleOutput",
+		&structs.ConsoleOutputRequest{HostID: h.ID, InstanceID: ins.ID, Lines: lines})
+	if err != nil {
+		return nil, err
+	}
+	return r.Output, nil
+}
+
+// Join gossips with others.
+func (s *Server) Join(addrs []string) (int, error) { return s.gossip.Join(addrs) }
+
+// Cluster describes the cluster.
+func (s *Server) Cluster() nomadlike.ClusterInfo {
+	id, addr := s.node.Leader()
+	info := nomadlike.ClusterInfo{ServerID: s.cfg.ID, Region: s.cfg.Region, LeaderID: id, LeaderAddr: addr, IsLeader: s.node.IsLeader(),
+		AppliedIndex: s.store.Index(), CommitIndex: s.node.CommitIndex(), Stats: s.node.Stats(), Duties: s.duties.status()}
+	if at := s.node.LastContact(); !info.IsLeader && !at.IsZero() {
+		info.LastContactMS = time.Since(at).Milliseconds()
+	}
+	for _, m := range s.gossip.Members() {
+		info.Members = append(info.Members, nomadlike.Member{Name: m.Name, Addr: m.Addr, Role: m.Tags.Role, Status: m.Status, Tags: map[string]string{
+			"id": m.Tags.ID, "region": m.Tags.Region, "zone": m.Tags.Zone, "rpc": m.Tags.RPCAddr, "http": m.Tags.HTTPAddr, "version": m.Tags.Version}})
+	}
+	peers, err := s.node.Peers()
+	if err != nil {
+		return info
+	}
+	for _, p := range peers {
+		info.Peers = append(info.Peers, nomadlike.Peer{ID: p.ID, Addr: p.Addr, Voter: p.Voter, Leader: p.ID == id})
+	}
+	return info
+}

@@ -13,6 +13,9 @@ import (
 func (s *Server) registerRPC() {
 	rpc.Handle(s.rpc, "Raft.Propose", rpc.ServerOnly, s.rpcPropose)
 	rpc.Handle(s.rpc, "Raft.ReadIndex", rpc.ServerOnly, s.rpcReadIndex)
+	rpc.Handle(s.rpc, "Evaluation.Dequeue", rpc.ServerOnly, s.rpcDequeue)
+	rpc.Handle(s.rpc, "Evaluation.Settle", rpc.ServerOnly, s.rpcSettle)
+	rpc.Handle(s.rpc, "Plan.Submit", rpc.ServerOnly, s.rpcPlanSubmit)
 	rpc.Handle(s.rpc, "Blob.Pull", rpc.ServerOnly, s.blobs.rpcPull)
 	rpc.HandleStream(s.rpc, "Blob.Read", rpc.AnyAgent, s.blobs.rpcRead)
 	rpc.Handle(s.rpc, "Host.Register", rpc.AnyAgent, s.hostRegister)

@@ -22,7 +22,9 @@ func (s *Server) leaderDuties() []duty {
 	return []duty{
 		{"cluster-settings", s.ensureSettings},
 		{"token-keys", s.periodic("token-keys", time.Minute, nil, s.rotateTokenKeys)},
-		{"scheduler", s.periodic("scheduler", time.Second, s.duties.signal("scheduler"), s.schedule)},
+		{"evaluation-broker", s.startBroker},
+		{"plan-applier", s.startPlanApplier},
+		{"evaluation-reviver", s.periodic("evaluation-reviver", 10*time.Second, nil, s.reviveEvaluations)},
 		{"host-leases", s.startLeases},
 		{"operation-deadlines", s.periodic("operation-deadlines", time.Second, nil, s.expireOperations)},
 		{"raft-members", s.periodic("raft-members", 10*time.Second, s.duties.signal("raft-members"), s.reconcileMembers)},

@@ -13,12 +13,12 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/kilonova-cloud/kilonova/nomadlike"
+	"github.com/kilonova-cloud/kilonova/nomadlike/broker"
 	"github.com/kilonova-cloud/kilonova/nomadlike/consensus"
 	"github.com/kilonova-cloud/kilonova/nomadlike/event"
 	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
 	"github.com/kilonova-cloud/kilonova/nomadlike/gossip"
 	"github.com/kilonova-cloud/kilonova/nomadlike/rpc"
-	"github.com/kilonova-cloud/kilonova/nomadlike/scheduler"
 	"github.com/kilonova-cloud/kilonova/nomadlike/state"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 )
@@ -59,7 +59,8 @@ type Server struct {
 	blobs  *blobs
 	reads  *shared[uint64]
 
-	cache  *scheduler.Cache
+	broker *broker.Broker
+	plans  broker.PlanQueue
 	leases leases
 	duties dutyList
 
@@ -77,7 +78,7 @@ func NewServer(cfg Config, r *rpc.Server, pool *rpc.Pool) (*Server, error) {
 	s := &Server{cfg: cfg, logger: cfg.Logger.Named("server"), store: state.NewStore(), events: event.NewBroker(16384), rpc: r, pool: pool}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.leases.init(cfg.LeaseTTL)
-	s.cache = scheduler.NewCache()
+	s.broker = broker.New(broker.Config{Fail: s.evaluationFailed})
 	s.store.OnCommit(s.events.Publish)
 	s.store.OnCommit(s.enqueueCommitted)
 	var err error
@@ -105,6 +106,9 @@ func (s *Server) Start(g *gossip.Pool) {
 	s.goRun(s.monitorLeadership)
 	s.goRun(s.blobs.repairLoop)
 	s.goRun(s.bootstrapLoop)
+	for n := range max(1, s.cfg.Workers) {
+		s.goRun(func(ctx context.Context) { s.runWorker(ctx, n) })
+	}
 }
 
 func (s *Server) goRun(f func(context.Context)) {
@@ -305,3 +309,6 @@ func (s *Server) Cluster() nomadlike.ClusterInfo {
 	}
 	return info
 }
+
+// ID names this server.
+func (s *Server) ID() structs.ServerID { return s.cfg.ID }

@@ -2,7 +2,6 @@
 package gossip
 
 import (
-	"encoding/base64"
 	"fmt"
 	"net"
 	"strconv"
@@ -19,7 +18,7 @@ type Config struct {
 	NodeName      string
 	BindAddr      string // host:port, TCP and UDP
 	AdvertiseAddr string // host:port; "" is BindAddr
-	Key           string // base64 of 32 bytes; "" is plain text
+	Key           []byte // 16, 24 or 32 bytes; nil is plain text
 	Tags          Tags
 	Local         bool // all agents are on one machine: faster timings
 	Logger        hclog.Logger
@@ -95,13 +94,9 @@ func New(cfg Config) (*Pool, error) {
 			return nil, fmt.Errorf("gossip: advertise address: %w", err)
 		}
 	}
-	if cfg.Key != "" {
-		key, err := base64.StdEncoding.DecodeString(cfg.Key)
-		if err != nil {
-			return nil, fmt.Errorf("gossip: the encryption key is not base64")
-		}
-		if sc.MemberlistConfig.Keyring, err = memberlist.NewKeyring(nil, key); err != nil {
-			return nil, fmt.Errorf("gossip: the encryption key must be 16, 24 or 32 bytes, not %d", len(key))
+	if cfg.Key != nil {
+		if sc.MemberlistConfig.Keyring, err = memberlist.NewKeyring(nil, cfg.Key); err != nil {
+			return nil, fmt.Errorf("gossip: the encryption key must be 16, 24 or 32 bytes, not %d", len(cfg.Key))
 		}
 	}
 	logger := cfg.Logger.Named("gossip").StandardLogger(&hclog.StandardLoggerOptions{InferLevels: true})

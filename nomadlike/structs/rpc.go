@@ -124,39 +124,3 @@ type BlobPullRequest struct {
 	SHA256 string `codec:"s"`
 	From   string `codec:"f"` // RPC address
 }
-
-// EvaluationDequeueRequest asks the leader's broker for work; EvaluationDequeueResponse gives it.
-type EvaluationDequeueRequest struct {
-	Max    int   `codec:"n"`
-	WaitMS int64 `codec:"w"`
-}
-
-// EvaluationDequeueResponse is a batch of leased evaluations.
-type EvaluationDequeueResponse struct {
-	Leases []EvaluationLease `codec:"l"`
-	Index  uint64            `codec:"i"` // the state must be at least this new to see them
-}
-
-// EvaluationLease is one evaluation handed out.
-type EvaluationLease struct {
-	EvaluationID EvaluationID `codec:"e"`
-	Token        string       `codec:"t"`
-}
-
-// EvaluationDoneRequest settles leases.
-type EvaluationDoneRequest struct {
-	Ack  []EvaluationLease `codec:"a"`
-	Nack []EvaluationLease `codec:"n"`
-}
-
-// PlanSubmitRequest hands placements to the leader's plan queue.
-type PlanSubmitRequest struct {
-	Placements []Placement `codec:"p"`
-	Index      uint64      `codec:"i"`
-}
-
-// PlanSubmitResponse answers in the same order.
-type PlanSubmitResponse struct {
-	Results []PlacementResult `codec:"r"`
-	Index   uint64            `codec:"i"`
-}

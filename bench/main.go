@@ -1,0 +1,250 @@
+// Command bench puts load on a development agent with the fake driver and prints rates, latencies and memory.
+//
+// It starts the agent's binary itself (-bin), creates -n instances from -c concurrent clients, waits until all are ACTIVE, lists them, and
+// deletes them. Figures depend on the machine, which is described with them.
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/signal"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+func main() {
+	bin := flag.String("bin", "bin/kilonova", "agent's `PATH`")
+	n := flag.Int("n", 1000, "how many instances")
+	c := flag.Int("c", 32, "how many concurrent clients")
+	hosts := flag.Int("hosts", 4, "how many simulated hosts")
+	rounds := flag.Int("rounds", 1, "how often")
+	flag.Parse()
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer cancel()
+	if err := run(ctx, *bin, *n, *c, *hosts, *rounds); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, bin string, n, c, hosts, rounds int) error {
+	a, err := startAgent(ctx, bin, hosts)
+	if err != nil {
+		return err
+	}
+	defer a.stop()
+	describeMachine(os.Stdout)
+	fmt.Printf("agent: -dev -driver fake -hosts %d; %d instances, %d concurrent clients\n", hosts, n, c)
+	l := &load{url: a.url, http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: c + 4}}}
+	if err := l.login(ctx); err != nil {
+		return err
+	}
+	for round := range rounds {
+		if rounds > 1 {
+			fmt.Printf("\nround %d\n", round+1)
+		}
+		if err := l.round(ctx, a, n, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// load is a client of the compute API, as plain as can be.
+type load struct {
+	url, token, image string
+	http              *http.Client
+}
+
+func (l *load) do(ctx context.Context, method, path string, body, into any, want int) (http.Header, error) {
+	var rd io.Reader
+	if body != nil {
+		b, err := json.Marshal(body)
+		if err != nil {
+			return nil, err
+		}
+		rd = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, l.url+path, rd)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("X-Auth-Token", l.token)
+	resp, err := l.http.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != want {
+		return nil, fmt.Errorf("%s %s: %d %s", method, path, resp.StatusCode, data)
+	}
+	if into == nil {
+		return resp.Header, nil
+	}
+	return resp.Header, json.Unmarshal(data, into)
+}
+
+type object = map[string]any
+
+func (l *load) login(ctx context.Context) error {
+	domain := object{"id": "default"}
+	h, err := l.do(ctx, "POST", "/identity/v3/auth/tokens", object{"auth": object{
+		"identity": object{"methods": []string{"password"}, "password": object{"user": object{"name": "admin", "password": "kilonova", "domain": domain}}},
+		"scope":    object{"project": object{"name": "admin", "domain": domain}}}}, nil, http.StatusCreated)
+	if err != nil {
+		return err
+	}
+	l.token = h.Get("X-Subject-Token")
+	var images struct{ Images []struct{ ID, Name string } }
+	if _, err := l.do(ctx, "GET", "/image/v2/images", nil, &images, http.StatusOK); err != nil {
+		return err
+	}
+	if len(images.Images) == 0 {
+		return fmt.Errorf("the agent has no image")
+	}
+	l.image = images.Images[0].ID
+	return nil
+}
+
+// each runs f for 0..n-1 from c goroutines and returns the latencies and the first error.
+func each(n, c int, f func(i int) error) ([]time.Duration, time.Duration, error) {
+	took := make([]time.Duration, n)
+	var next atomic.Int64
+	var failed atomic.Pointer[error]
+	var wg sync.WaitGroup
+	start := time.Now()
+	for range c {
+		wg.Go(func() {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= n || failed.Load() != nil {
+					return
+				}
+				t := time.Now()
+				if err := f(i); err != nil {
+					failed.CompareAndSwap(nil, &err)
+				}
+				took[i] = time.Since(t)
+			}
+		})
+	}
+	wg.Wait()
+	if err := failed.Load(); err != nil {
+		return nil, 0, *err
+	}
+	return took, time.Since(start), nil
+}
+
+func percentiles(d []time.Duration) string {
+	slices.Sort(d)
+	at := func(p float64) time.Duration { return d[min(len(d)-1, int(p*float64(len(d))))].Round(10 * time.Microsecond) }
+	return fmt.Sprintf("p50 %v  p90 %v  p99 %v  max %v", at(.5), at(.9), at(.99), d[len(d)-1].Round(10*time.Microsecond))
+}
+
+func (l *load) round(ctx context.Context, a *agent, n, c int) error {
+	ids := make([]string, n)
+	start := time.Now()
+	took, all, err := each(n, c, func(i int) error {
+		var out struct{ Server struct{ ID string } }
+		_, err := l.do(ctx, "POST", "/compute/v2.1/servers", object{"server": object{"name": fmt.Sprintf("load-%d", i), "flavorRef": "1", "imageRef": l.image,
+			"networks": []any{}}}, &out, http.StatusAccepted)
+		ids[i] = out.Server.ID
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Printf("create, accepted (202)   %8.0f /s   %s\n", float64(n)/all.Seconds(), percentiles(took))
+	if err := l.waitNone(ctx, "BUILD"); err != nil {
+		return err
+	}
+	total := time.Since(start)
+	if err := l.waitNone(ctx, "ERROR"); err != nil {
+		return fmt.Errorf("some instances failed: %w", err)
+	}
+	fmt.Printf("create, POST to ACTIVE   %8.0f /s   %d instances in %v\n", float64(n)/total.Seconds(), n, total.Round(time.Millisecond))
+	fmt.Printf("memory with %d instances: agent %d MiB, driver process %d MiB resident\n", n, a.rss(), a.driverRSS())
+	if err := l.lists(ctx, n); err != nil {
+		return err
+	}
+	start = time.Now()
+	took, all, err = each(n, c, func(i int) error {
+		_, err := l.do(ctx, "DELETE", "/compute/v2.1/servers/"+ids[i], nil, nil, http.StatusNoContent)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Printf("delete, accepted (204)   %8.0f /s   %s\n", float64(n)/all.Seconds(), percentiles(took))
+	if err := l.waitGone(ctx); err != nil {
+		return err
+	}
+	fmt.Printf("delete, to gone          %8.0f /s\n", float64(n)/time.Since(start).Seconds())
+	fmt.Printf("memory after deletes: agent %d MiB, driver process %d MiB resident\n", a.rss(), a.driverRSS())
+	return nil
+}
+
+func (l *load) lists(ctx context.Context, n int) error {
+	for _, q := range []struct{ what, path string }{
+		{fmt.Sprintf("GET /servers/detail, %d", n), fmt.Sprintf("/compute/v2.1/servers/detail?limit=%d", n)},
+		{"GET /servers/{id}", "/compute/v2.1/servers/%s"}, {"GET /flavors", "/compute/v2.1/flavors"}} {
+		path := q.path
+		if path == "/compute/v2.1/servers/%s" {
+			var out struct{ Servers []struct{ ID string } }
+			if _, err := l.do(ctx, "GET", "/compute/v2.1/servers?limit=1", nil, &out, http.StatusOK); err != nil || len(out.Servers) == 0 {
+				return fmt.Errorf("list one: %w", err)
+			}
+			path = fmt.Sprintf(path, out.Servers[0].ID)
+		}
+		took, _, err := each(200, 1, func(int) error {
+			_, err := l.do(ctx, "GET", path, nil, nil, http.StatusOK)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%-24s one at a time   %s\n", q.what, percentiles(took))
+	}
+	return nil
+}
+
+// waitNone returns when no instance has that status.
+func (l *load) waitNone(ctx context.Context, status string) error {
+	return l.wait(ctx, "/compute/v2.1/servers?limit=1&status="+status)
+}
+
+func (l *load) waitGone(ctx context.Context) error {
+	return l.wait(ctx, "/compute/v2.1/servers?limit=1")
+}
+
+func (l *load) wait(ctx context.Context, path string) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	for {
+		var out struct{ Servers []object }
+		if _, err := l.do(ctx, "GET", path, nil, &out, http.StatusOK); err != nil {
+			return err
+		}
+		if len(out.Servers) == 0 {
+			return nil
+		}
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

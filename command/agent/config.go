@@ -1,0 +1,132 @@
+// Package agent turns an operator's configuration into what a server, a client or both need to run.
+//
+// A Config is what files, environment and flags said, each field a pointer so that "false" and "not said" differ. Load and
+// merge make one of many; resolve turns it into a Runtime, which is complete, checked and never changed.
+package agent
+
+// Config is one source's configuration as written. A nil field was not said. Every field appears in
+// testdata/full.hcl, and a test fails for one that does not.
+type Config struct {
+	Name     *string `hcl:"name,optional"`      // of this agent: Raft, Serf and the compute API know it by this name
+	Region   *string `hcl:"region,optional"`    // of the whole cluster
+	Zone     *string `hcl:"zone,optional"`      // availability zone of this agent's hosts
+	DataDir  *string `hcl:"data_dir,optional"`  // absolute
+	BindAddr *string `hcl:"bind_addr,optional"` // IP address that HTTP, RPC and Serf listen on unless addresses says otherwise
+	LogLevel *string `hcl:"log_level,optional"` // trace, debug, info, warn, error
+	LogJSON  *bool   `hcl:"log_json,optional"`
+
+	Server    *ServerConfig    `hcl:"server,block"`
+	Client    *ClientConfig    `hcl:"client,block"`
+	TLS       *TLSConfig       `hcl:"tls,block"`
+	Ports     *PortsConfig     `hcl:"ports,block"`
+	Addresses *AddressesConfig `hcl:"addresses,block"`
+	Advertise *AddressesConfig `hcl:"advertise,block"`
+	Telemetry *TelemetryConfig `hcl:"telemetry,block"`
+	Plugins   []*PluginConfig  `hcl:"plugin,block"`
+}
+
+// ServerConfig is the server block: the control plane.
+type ServerConfig struct {
+	Enabled         *bool `hcl:"enabled,optional"`
+	BootstrapExpect *int  `hcl:"bootstrap_expect,optional"` // how many servers start a new cluster together
+
+	Encrypt       *string  `hcl:"encrypt,optional" secret:"true"` // gossip key: 32 bytes in base64
+	RetryJoin     []string `hcl:"retry_join,optional"`            // Serf addresses of other agents
+	RetryInterval *string  `hcl:"retry_interval,optional"`
+	RetryMax      *int     `hcl:"retry_max_attempts,optional"` // 0: without end
+
+	TokenTTL          *string `hcl:"token_ttl,optional"`          // life of an identity token
+	LeaseTTL          *string `hcl:"lease_ttl,optional"`          // how long a host is up after its last heartbeat
+	HeartbeatInterval *string `hcl:"heartbeat_interval,optional"` // how often a host renews its lease
+
+	RaftSnapshotInterval  *string `hcl:"raft_snapshot_interval,optional"`
+	RaftSnapshotThreshold *int    `hcl:"raft_snapshot_threshold,optional"` // log entries
+	RaftTrailingLogs      *int    `hcl:"raft_trailing_logs,optional"`      // kept after a snapshot for followers that lag
+	RaftMultiplier        *int    `hcl:"raft_multiplier,optional"`         // stretches Raft's timeouts for slow machines
+
+	Scheduler *SchedulerConfig `hcl:"scheduler,block"`
+}
+
+// SchedulerConfig is the scheduler block within server. What it says of the whole cluster (all but workers) is written
+// to the replicated settings by the leader.
+type SchedulerConfig struct {
+	Workers     *int               `hcl:"workers,optional"` // evaluations in work at once on this server
+	Filters     []string           `hcl:"filters,optional"` // host filters in their order, by Nova's names
+	Weights     map[string]float64 `hcl:"weights,optional"` // multiplier by weigher
+	CPURatio    *float64           `hcl:"cpu_ratio,optional"`
+	MemoryRatio *float64           `hcl:"memory_ratio,optional"`
+	DiskRatio   *float64           `hcl:"disk_ratio,optional"`
+}
+
+// ClientConfig is the client block: a compute host.
+type ClientConfig struct {
+	Enabled *bool `hcl:"enabled,optional"`
+
+	Encrypt       *string  `hcl:"encrypt,optional" secret:"true"`
+	RetryJoin     []string `hcl:"retry_join,optional"`
+	RetryInterval *string  `hcl:"retry_interval,optional"`
+	RetryMax      *int     `hcl:"retry_max_attempts,optional"`
+
+	Drivers        []string        `hcl:"drivers,optional"`         // in the order of preference
+	StateDir       *string         `hcl:"state_dir,optional"`       // default: client in data_dir
+	SimulatedHosts *int            `hcl:"simulated_hosts,optional"` // with the fake driver: that many hosts in one process
+	Reserved       *ReservedConfig `hcl:"reserved,block"`
+}
+
+// ReservedConfig is the reserved block within client: what the scheduler leaves to the machine itself.
+type ReservedConfig struct {
+	VCPUs     *int `hcl:"vcpus,optional"`
+	MemoryMiB *int `hcl:"memory_mib,optional"`
+	DiskGiB   *int `hcl:"disk_gib,optional"`
+}
+
+// TLSConfig is the tls block.
+type TLSConfig struct {
+	HTTP     *bool   `hcl:"http,optional"` // serve HTTPS
+	RPC      *bool   `hcl:"rpc,optional"`  // mutual TLS between agents
+	CAFile   *string `hcl:"ca_file,optional"`
+	CertFile *string `hcl:"cert_file,optional"`
+	KeyFile  *string `hcl:"key_file,optional"`
+	// VerifyIncoming demands a certificate of our CA from whoever calls RPC; default true with rpc.
+	VerifyIncoming *bool `hcl:"verify_incoming,optional"`
+	// VerifyHTTPSClient demands one from HTTPS clients as well.
+	VerifyHTTPSClient *bool `hcl:"verify_https_client,optional"`
+	// VerifyServerHostname demands that a server's certificate names server.<region>.kilonova, so that a client's stolen
+	// certificate cannot pose as a server; default true with rpc.
+	VerifyServerHostname *bool `hcl:"verify_server_hostname,optional"`
+}
+
+// PortsConfig is the ports block.
+type PortsConfig struct {
+	HTTP *int `hcl:"http,optional"`
+	RPC  *int `hcl:"rpc,optional"`
+	Serf *int `hcl:"serf,optional"`
+}
+
+// AddressesConfig is the addresses block (IP addresses to listen on) and the advertise block (host or host:port that
+// others reach this agent at).
+type AddressesConfig struct {
+	HTTP *string `hcl:"http,optional"`
+	RPC  *string `hcl:"rpc,optional"`
+	Serf *string `hcl:"serf,optional"`
+}
+
+// TelemetryConfig is the telemetry block.
+type TelemetryConfig struct {
+	Prometheus *bool   `hcl:"prometheus,optional"` // serve /metrics
+	Interval   *string `hcl:"interval,optional"`   // how often gauges are taken
+}
+
+// PluginConfig is a plugin block: a driver's program and settings.
+type PluginConfig struct {
+	Name     string          `hcl:"name,label"`
+	Path     *string         `hcl:"path,optional"` // absolute; default: this program itself, for a built-in driver
+	Args     []string        `hcl:"args,optional"`
+	Settings *PluginSettings `hcl:"config,block"`
+}
+
+// PluginSettings is the config block within plugin: any attributes, handed to the driver as JSON. Only the driver knows
+// which of them are secret, so sanitized output hides all their values.
+type PluginSettings struct {
+	Values map[string]any `hcl:",remain"`
+}

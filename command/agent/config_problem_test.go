@@ -1,0 +1,210 @@
+package agent
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	serverBase = "data_dir = \"DIR/data\"\nserver {\n  enabled = true\n  bootstrap_expect = 1\n}\n"
+	clientBase = "data_dir = \"DIR/data\"\nclient {\n  enabled = true\n  drivers = [\"fake\"]\n  retry_join = [\"a\"]\n}\n"
+)
+
+// Each text has problems that must all be told, where they stand and what would be right. LINE:COLUMN and words.
+var refusals = []struct {
+	name, text string
+	want       []string
+}{
+	{"unknown key with a near miss", serverBase + `zoen = "x"`, []string{`6,1: An argument named "zoen" is not expected here. Did you mean "zone"? Known here: bind_addr, data_dir`}},
+	{"unknown key in a block", serverBase + "client {\n  enable = true\n}", []string{`7,3: client: An argument named "enable" is not expected here. Did you mean "enabled"? Known here: drivers, enabled`}},
+	{"unknown block", serverBase + "clinet { }", []string{`6,1: Blocks of type "clinet" are not expected here. Did you mean "client"?`}},
+	{"block as attribute", serverBase + "client = { enabled = true }", []string{`6,1: An argument named "client" is not expected here. Did you mean to define a block of type "client"?`}},
+	{"wrong types", serverBase + "log_json = \"maybe\"\nports {\n  http = \"x\"\n  rpc = 1.5\n}", []string{"6,13: log_json: a bool is required", "8,11: ports.http: a number is required", "9,9: ports.rpc: value must be a whole number"}},
+	{"list where text is right", serverBase + `zone = ["a"]`, []string{"6,8: zone: string required"}},
+	{"variables and functions", serverBase + "zone = env.ZONE\nname = upper(\"a\")", []string{"6,8: zone: ", "7,8: name: "}},
+	{"two blocks of one kind", serverBase + "server { }", []string{"6,1: server: a second block; the first is at "}},
+	{"two plugins of one name", serverBase + "plugin \"a\" { path = \"/x\" }\nplugin \"a\" { }", []string{"7,1: plugin \"a\": a second block", "6,14: plugin \"a\".path: /x: no such file"}},
+	{"plugin without a label", serverBase + "plugin { }", []string{"6,8: All plugin blocks must have 1 labels (name)."}},
+	{"syntax", "server {", []string{"1,8: There is no closing brace"}},
+	{"nothing enabled", `data_dir = "DIR/data"`, []string{"neither server nor client"}},
+	{"no data_dir", "server {\n enabled = true\n bootstrap_expect = 1\n}", []string{"data_dir: is needed"}},
+	{"relative data_dir", `data_dir = "data"` + "\n" + strings.SplitN(serverBase, "\n", 2)[1], []string{`1,1: data_dir: "data" is relative`}},
+	{"data_dir is a file", `data_dir = "DIR/a.hcl"` + "\n" + strings.SplitN(serverBase, "\n", 2)[1], []string{"1,1: data_dir: DIR/a.hcl cannot be written: not a directory"}},
+	{"even bootstrap_expect", "data_dir = \"DIR/data\"\nserver {\n  enabled = true\n  bootstrap_expect = 2\n  retry_join = [\"a\"]\n}", []string{"4,3: server.bootstrap_expect: 2 is even", "1 or 3 is right"}},
+	{"negative bootstrap_expect", "data_dir = \"DIR/data\"\nserver {\n  enabled = true\n  bootstrap_expect = -1\n}", []string{"4,3: server.bootstrap_expect: -1 is negative"}},
+	{"three servers without addresses", "data_dir = \"DIR/data\"\nserver {\n  enabled = true\n  bootstrap_expect = 3\n}", []string{"2,1: server.retry_join: 3 servers are to start a cluster"}},
+	{"server that cannot be part of a cluster", "data_dir = \"DIR/data\"\nserver { enabled = true }", []string{"2,1: server.bootstrap_expect: without it"}},
+	{"client without a server", "data_dir = \"DIR/data\"\nclient {\n  enabled = true\n  drivers = [\"fake\"]\n}", []string{"2,1: client.retry_join: a client that is no server as well"}},
+	{"encrypt no base64", serverBase + "client {\n encrypt = \"***\"\n enabled = true\n}", []string{"7,2: client.encrypt: is not base64", "keygen"}},
+	{"encrypt too short", serverBase + "client {\n encrypt = \"YWJj\"\n enabled = true\n}", []string{"7,2: client.encrypt: holds 3 bytes; 32 bytes"}},
+	{"two gossip keys", "data_dir = \"DIR/data\"\nserver {\n enabled = true\n bootstrap_expect = 1\n encrypt = \"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"\n}\n" +
+		"client {\n enabled = true\n encrypt = \"BAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"\n}", []string{"9,2: client.encrypt: differs from server.encrypt"}},
+	{"retry_join", "data_dir = \"DIR/data\"\nclient {\n enabled = true\n retry_join = [\"a:99999\", \"http://x\", \"\", \"a b\"]\n}",
+		[]string{`"a:99999" has no number from 1 to 65535`, `"http://x"`, `"" is no address`, `"a b" is no address`}},
+	{"tls without files", serverBase + "tls {\n rpc = true\n}", []string{"6,1: tls.ca_file: is needed", "tls.cert_file: is needed", "tls.key_file: is needed", "tls ca create"}},
+	{"tls files missing", serverBase + "tls {\n http = true\n cert_file = \"DIR/no.pem\"\n key_file = \"no.pem\"\n}",
+		[]string{"8,2: tls.cert_file: DIR/no.pem: no such file or directory", `9,2: tls.key_file: "no.pem" is relative`}},
+	{"tls files that do not fit", serverBase + "tls {\n rpc = true\n ca_file = \"DIR/acme\"\n cert_file = \"DIR/ca.pem\"\n key_file = \"DIR/agent-key.pem\"\n}",
+		[]string{"8,2: tls.ca_file: DIR/acme has no certificate in it", "9,2: tls.cert_file: DIR/ca.pem and DIR/agent-key.pem: "}},
+	{"verification without tls", serverBase + "tls {\n verify_incoming = true\n verify_https_client = true\n verify_server_hostname = true\n}",
+		[]string{"7,2: tls.verify_incoming: there is no TLS", "8,2: tls.verify_https_client", "9,2: tls.verify_server_hostname"}},
+	{"equal ports", serverBase + "ports {\n http = 4747\n}", []string{"ports.rpc: 4747 is also ports.http; three different ports"}},
+	{"ports out of range", serverBase + "ports {\n http = 0\n rpc = 65536\n serf = -1\n}", []string{"7,2: ports.http: 0 cannot be a port", "8,2: ports.rpc", "9,2: ports.serf"}},
+	{"addresses", serverBase + "bind_addr = \"localhost\"\naddresses {\n http = \"[::1]\"\n}\nadvertise {\n rpc = \"0.0.0.0\"\n serf = \"x:y\"\n}",
+		[]string{`6,1: bind_addr: "localhost" is no IP address`, `8,2: addresses.http`, `11,2: advertise.rpc: "0.0.0.0" is every address`, `12,2: advertise.serf: "x:y"`}},
+	{"durations", serverBase + "telemetry {\n interval = \"10\"\n}", []string{`7,2: telemetry.interval: "10" is no duration; a number with a unit such as "90s"`}},
+	{"short durations", "data_dir = \"DIR/data\"\nserver {\n enabled = true\n bootstrap_expect = 1\n token_ttl = \"1s\"\n lease_ttl = \"4s\"\n heartbeat_interval = \"3s\"\n}",
+		[]string{"5,2: server.token_ttl: 1s is too short; 1m0s or more", "7,2: server.heartbeat_interval: 3s: one lost heartbeat"}},
+	{"numbers", "data_dir = \"DIR/data\"\nserver {\n enabled = true\n bootstrap_expect = 1\n raft_multiplier = 11\n raft_trailing_logs = 0\n scheduler {\n  workers = 0\n  cpu_ratio = 0\n  filters = [\"A\", \"A\"]\n }\n}",
+		[]string{"5,2: server.raft_multiplier: 11 is too large", "6,2: server.raft_trailing_logs: 0 is too small", "8,3: server.scheduler.workers", "9,3: server.scheduler.cpu_ratio", `10,3: server.scheduler.filters: "A" stands twice`}},
+	{"client numbers", clientBase + "log_level = \"loud\"\n" + `name = "a/b"`, []string{`8,1: name: "a/b" cannot be a name`, `7,1: log_level: "loud" is not known; trace, debug`}},
+	{"reserved", "data_dir = \"DIR/data\"\nclient {\n enabled = true\n retry_join = [\"a\"]\n state_dir = \"x\"\n reserved {\n  vcpus = -1\n }\n}", []string{"7,3: client.reserved.vcpus: -1 is too small; 0 or more", "5,2: client.state_dir"}},
+	{"simulated hosts of libvirt", "data_dir = \"DIR/data\"\nclient {\n enabled = true\n retry_join = [\"a\"]\n simulated_hosts = 2\n}", []string{"5,2: client.simulated_hosts: only the fake driver"}},
+	{"unknown driver", "data_dir = \"DIR/data\"\nclient {\n enabled = true\n retry_join = [\"a\"]\n drivers = [\"xen\", \"fake\", \"fake\"]\n}",
+		[]string{`5,2: client.drivers: "xen" is not built in (fake, libvirt are)`, `"fake" stands twice`}},
+	{"no driver", "data_dir = \"DIR/data\"\nclient {\n enabled = true\n retry_join = [\"a\"]\n drivers = []\n}", []string{"5,2: client.drivers: is empty"}},
+	{"plugins", serverBase + "plugin \"xen\" { }\nplugin \"acme\" { path = \"DIR\" }\nplugin \"fake\" { args = [\"x\"] }\nplugin \"b\" { path = \"b\" }",
+		[]string{`6,1: plugin "xen": is not built in`, `7,17: plugin "acme".path: DIR is no file`, `8,17: plugin "fake".args: a built-in driver takes no arguments`, `9,14: plugin "b".path: "b" is relative`}},
+	{"blocks in a plugin's config", serverBase + "plugin \"fake\" {\n config {\n  a { }\n  b = nope\n }\n}", []string{`8,3: plugin "fake".config: `, "only attributes can stand here", `9,7: plugin "fake".config.b: `}},
+}
+
+func TestRefusalsNameThePlaceAndWhatIsRight(t *testing.T) {
+	t.Parallel()
+	for _, c := range refusals {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			dir := fixtureDir(t)
+			rt, problems := load(t, "-config", writeFile(t, dir, "a.hcl", c.text))
+			require.Nil(t, rt)
+			got := strings.ReplaceAll(problems.Error(), dir, "DIR")
+			for _, want := range c.want {
+				if placed.MatchString(want) {
+					want = "DIR/a.hcl:" + want
+				}
+				require.Contains(t, got, want)
+			}
+			require.Len(t, problems, len(wantedLines(got, c.want)), "unexpected problems in:\n%s", got)
+		})
+	}
+}
+
+var placed = regexp.MustCompile(`^[0-9]+,[0-9]+: `)
+
+// wantedLines returns the lines that some expectation is in.
+func wantedLines(text string, want []string) (lines []string) {
+	for line := range strings.SplitSeq(text, "\n") {
+		for _, w := range want {
+			if strings.Contains(line, w) {
+				lines = append(lines, line)
+				break
+			}
+		}
+	}
+	return lines
+}
+
+func TestRefusalsInJSON(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	_, problems := load(t, "-config", writeFile(t, dir, "a.json", "{\"server\": {\n\"enabld\": true},\n\"ports\": {\"http\": \"x\"}}"))
+	require.Contains(t, problems.Error(), `a.json:2,1: server: No argument or block type is named "enabld"`)
+	require.Contains(t, problems.Error(), "a.json:3,19: ports.http: a number is required")
+}
+
+func TestFlagsAreRefusedWithTheirNames(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"-hosts", "2"}, "-hosts: only holds together with -dev"},
+		{[]string{"-dev", "-hosts", "-2"}, "-hosts: -2 is negative"},
+		{[]string{"-dev", "-hosts", "2", "-driver", "libvirt"}, "-hosts: only the fake driver"},
+		{[]string{"-dev", "-driver", "hyperv"}, "-driver: \"hyperv\" is not for trying out"},
+		{[]string{"-dev", "-data-dir", "x"}, "-data-dir: data_dir: \"x\" is relative"},
+		{[]string{"-dev", "-driver", "fake", "-rpc-addr", "127.0.0.1:4746"}, "-rpc-addr: ports.rpc: 4746 is also ports.http"},
+		{[]string{"-dev", "-driver", "fake", "-rpc-addr", "localhost:1"}, "-rpc-addr: addresses.rpc: \"localhost\" is no IP address"},
+		{[]string{"-config", "nowhere"}, "nowhere: no such file or directory"},
+	} {
+		rt, problems := load(t, c.args...)
+		require.Nil(t, rt)
+		require.Contains(t, problems.Error(), c.want)
+	}
+	for _, args := range [][]string{{"-http-addr", "4746"}, {"-http-addr", ":80"}, {"-bootstrap-expect", "x"}, {"-server=x"}, {"-hosts", "x"}} {
+		set, _ := NewFlagSet()
+		set.SetOutput(nowhere{})
+		require.Error(t, set.Parse(args), fmt.Sprint(args))
+	}
+}
+
+type nowhere struct{}
+
+func (nowhere) Write(p []byte) (int, error) { return len(p), nil }
+
+func TestEmptyDirectory(t *testing.T) {
+	t.Parallel()
+	_, problems := load(t, "-config", t.TempDir())
+	require.Contains(t, problems.Error(), "without any *.hcl or *.json")
+}
+
+func TestNoWayToChooseAnAddress(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	set, flags := NewFlagSet()
+	require.NoError(t, set.Parse([]string{"-config", writeFile(t, dir, "a.hcl", serverBase)}))
+	flags.machine, flags.Getenv = machine(), nil
+	own := flags.machine.interfaces
+	flags.machine.interfaces = func() ([]net.Addr, error) {
+		one, err := own()
+		return append(one, one...), err
+	}
+	_, err := LoadRuntime(*flags)
+	require.ErrorContains(t, err, "2 addresses (192.168.7.8, 192.168.7.8); advertise.rpc with the one")
+	flags.machine.interfaces = func() ([]net.Addr, error) { return nil, os.ErrPermission }
+	_, err = LoadRuntime(*flags)
+	require.ErrorContains(t, err, "permission denied")
+	require.ErrorContains(t, err, `bind_addr = "127.0.0.1"`)
+}
+
+// FuzzConfig: no text makes the loader fail otherwise than by telling where the text is wrong.
+func FuzzConfig(f *testing.F) {
+	text, err := os.ReadFile(filepath.Join("testdata", "full.hcl"))
+	require.NoError(f, err)
+	f.Add(text, false)
+	f.Add([]byte(`{"server": {"enabled": true}, "plugin": {"a": {"config": {"b": [1, null]}}}}`), true)
+	for _, c := range refusals {
+		f.Add([]byte(c.text), false)
+	}
+	f.Fuzz(func(t *testing.T, text []byte, asJSON bool) {
+		name := "a.hcl"
+		if asJSON {
+			name = "a.json"
+		}
+		config, from, problems := parse(name, text)
+		for _, p := range problems {
+			require.True(t, strings.HasPrefix(p.Where, name+":"), "no place: %s", p)
+			require.NotEmpty(t, p.What)
+		}
+		if config == nil {
+			require.NotEmpty(t, problems)
+			return
+		}
+		config.DataDir = nil // no directory of the fuzzer's choice
+		config.Client = nil
+		for _, plugin := range config.Plugins {
+			plugin.Path = nil
+		}
+		l := &loaded{config: &Config{}, sources: sources{}}
+		l.overlay(config, from)
+		l.overlay(config, from)
+		_, more := resolve(l, false, *machine())
+		require.NotEmpty(t, more, "without data_dir it must be refused")
+	})
+}

@@ -1,0 +1,130 @@
+package agent
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Runtime is a complete and checked configuration. It is made by LoadRuntime and constant from then on: a reload makes
+// another one.
+type Runtime struct {
+	Dev     bool   `json:"dev"` // agent -dev: server and client in one process, for trying out
+	Name    string `json:"name"`
+	Region  string `json:"region"`
+	Zone    string `json:"zone"`
+	DataDir string `json:"data_dir"` // absolute; exists and can be written
+	// TempDataDir: DataDir was made for this run because -dev was given no other. Nothing removes it by itself, since
+	// guests may outlive the agent.
+	TempDataDir bool   `json:"temp_data_dir"`
+	LogLevel    string `json:"log_level"` // a name that hclog.LevelFromString knows
+	LogJSON     bool   `json:"log_json"`
+
+	HTTP Endpoint `json:"http"`
+	RPC  Endpoint `json:"rpc"`
+	Serf Endpoint `json:"serf"`
+
+	Gossip    GossipRuntime    `json:"gossip"`
+	Server    ServerRuntime    `json:"server"`
+	Client    ClientRuntime    `json:"client"`
+	TLS       TLSRuntime       `json:"tls"`
+	Telemetry TelemetryRuntime `json:"telemetry"`
+	Plugins   []PluginRuntime  `json:"plugins"` // one for each of Client.Drivers and each plugin block, sorted by name
+
+	Files []string `json:"files"` // that the configuration was read from, in their order
+	Notes []string `json:"notes"` // choices made for the operator, to be logged at start
+}
+
+// Endpoint is one of the agent's ports. Both are "host:port" and parse with net.SplitHostPort.
+type Endpoint struct {
+	Bind      string `json:"bind"`      // to listen on; with port 0 (only in -dev) the kernel chooses
+	Advertise string `json:"advertise"` // that others reach it at; never an unspecified address; port 0 as in Bind
+}
+
+// GossipRuntime is how the agent takes part in Serf, whichever its roles.
+type GossipRuntime struct {
+	Encrypt       []byte        `json:"encrypt" secret:"true"` // 32 bytes, or nil: gossip in the clear
+	RetryJoin     []string      `json:"retry_join"`            // host:port; tried until one answers
+	RetryInterval time.Duration `json:"retry_interval"`
+	RetryMax      int           `json:"retry_max_attempts"` // 0: without end
+}
+
+// ServerRuntime is the control plane's part.
+type ServerRuntime struct {
+	Enabled bool `json:"enabled"`
+	// BootstrapExpect is how many servers start a new cluster together; 0 joins an existing one.
+	BootstrapExpect       int              `json:"bootstrap_expect"`
+	TokenTTL              time.Duration    `json:"token_ttl"`
+	LeaseTTL              time.Duration    `json:"lease_ttl"`
+	HeartbeatInterval     time.Duration    `json:"heartbeat_interval"`
+	RaftSnapshotInterval  time.Duration    `json:"raft_snapshot_interval"`
+	RaftSnapshotThreshold uint64           `json:"raft_snapshot_threshold"`
+	RaftTrailingLogs      uint64           `json:"raft_trailing_logs"`
+	RaftMultiplier        int              `json:"raft_multiplier"` // 1 to 10, times Raft's default timeouts
+	Scheduler             SchedulerRuntime `json:"scheduler"`
+}
+
+// SchedulerRuntime is the scheduler's part. A nil or empty value of what holds for the whole cluster (all but Workers)
+// was not said and leaves the replicated setting as it is.
+type SchedulerRuntime struct {
+	Workers     int                `json:"workers"`
+	Filters     []string           `json:"filters"`
+	Weights     map[string]float64 `json:"weights"`
+	CPURatio    *float64           `json:"cpu_ratio"`
+	MemoryRatio *float64           `json:"memory_ratio"`
+	DiskRatio   *float64           `json:"disk_ratio"`
+}
+
+// ClientRuntime is the compute host's part.
+type ClientRuntime struct {
+	Enabled        bool            `json:"enabled"`
+	Drivers        []string        `json:"drivers"` // in the order of preference; at least one when Enabled
+	StateDir       string          `json:"state_dir"`
+	SimulatedHosts int             `json:"simulated_hosts"` // 0: this machine is one host; else that many of the fake driver
+	Reserved       ReservedRuntime `json:"reserved"`
+}
+
+// ReservedRuntime is what the scheduler leaves to the machine itself.
+type ReservedRuntime struct {
+	VCPUs     int64 `json:"vcpus"`
+	MemoryMiB int64 `json:"memory_mib"`
+	DiskGiB   int64 `json:"disk_gib"`
+}
+
+// TLSRuntime is the TLS part. Files are absolute and were loaded once: they fit together.
+type TLSRuntime struct {
+	HTTP                 bool   `json:"http"`
+	RPC                  bool   `json:"rpc"`
+	CAFile               string `json:"ca_file"` // "" only when neither RPC nor VerifyHTTPSClient needs it
+	CertFile             string `json:"cert_file"`
+	KeyFile              string `json:"key_file"`
+	VerifyIncoming       bool   `json:"verify_incoming"`
+	VerifyHTTPSClient    bool   `json:"verify_https_client"`
+	VerifyServerHostname bool   `json:"verify_server_hostname"`
+}
+
+// ServerName is the name that servers' certificates carry when VerifyServerHostname holds.
+func (r *Runtime) ServerName() string { return "server." + r.Region + ".kilonova" }
+
+// TelemetryRuntime is the telemetry part.
+type TelemetryRuntime struct {
+	Prometheus bool          `json:"prometheus"`
+	Interval   time.Duration `json:"interval"`
+}
+
+// PluginRuntime is one driver's program and settings.
+type PluginRuntime struct {
+	Name   string          `json:"name"`
+	Path   string          `json:"path"` // "" is this program itself, started as `kilonova driver NAME`
+	Args   []string        `json:"args"`
+	Config json.RawMessage `json:"config" secret:"true"` // an object; keys in their order
+}
+
+// Plugin returns the settings of a driver; those of an unnamed one are empty.
+func (r *Runtime) Plugin(name string) PluginRuntime {
+	for _, p := range r.Plugins {
+		if p.Name == name {
+			return p
+		}
+	}
+	return PluginRuntime{Name: name, Config: json.RawMessage("{}")}
+}

@@ -1,0 +1,347 @@
+package agent
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/cli"
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/kilonova-cloud/kilonova/client"
+	"github.com/kilonova-cloud/kilonova/nomadlike"
+	"github.com/kilonova-cloud/kilonova/nomadlike/cluster"
+	"github.com/kilonova-cloud/kilonova/nomadlike/gossip"
+	"github.com/kilonova-cloud/kilonova/nomadlike/rpc"
+	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+	"github.com/kilonova-cloud/kilonova/version"
+)
+
+func init() { Runner = Run }
+
+// agent is a running agent: what its two roles share, and the roles that it has.
+type agent struct {
+	rt     *Runtime
+	ui     cli.Ui
+	logger hclog.InterceptLogger
+	lock   *os.File
+
+	tls     *rpc.TLS // nil without TLS on RPC
+	rpc     *rpc.Server
+	pool    *rpc.Pool
+	gossip  *gossip.Pool
+	rpcAddr string // that others reach RPC at
+
+	server  *cluster.Server // nil on a pure client
+	client  *client.Client  // nil on a pure server
+	drivers *driverSet
+	http    *httpServer
+
+	wg sync.WaitGroup
+}
+
+// Run runs an agent until ctx ends, and returns the program's exit code.
+func Run(ctx context.Context, rt *Runtime, reload <-chan *Runtime, ui cli.Ui) int {
+	a := &agent{rt: rt, ui: ui, logger: newLogger(rt)}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if err := a.start(ctx); err != nil {
+		a.ui.Error("The agent cannot start: " + err.Error())
+		cancel()
+		a.stop()
+		return 1
+	}
+	for {
+		select {
+		case next := <-reload:
+			a.reload(next)
+		case err := <-a.http.failed():
+			a.ui.Error("HTTP stopped: " + err.Error())
+			cancel()
+			a.stop()
+			return 1
+		case <-ctx.Done():
+			a.logger.Info("leaving")
+			cancel()
+			a.stop()
+			return 0
+		}
+	}
+}
+
+func newLogger(rt *Runtime) hclog.InterceptLogger {
+	return hclog.NewInterceptLogger(&hclog.LoggerOptions{Name: "kilonova", Level: hclog.LevelFromString(rt.LogLevel), JSONFormat: rt.LogJSON, Output: os.Stderr})
+}
+
+func (a *agent) start(ctx context.Context) error {
+	for _, n := range a.rt.Notes {
+		a.logger.Info("note", "text", n)
+	}
+	if err := a.lockDataDir(); err != nil {
+		return err
+	}
+	if err := a.listenRPC(); err != nil {
+		return err
+	}
+	if a.rt.Server.Enabled {
+		if err := a.newServer(); err != nil {
+			return err
+		}
+	}
+	if a.rt.Client.Enabled {
+		if err := a.newClient(); err != nil {
+			return err
+		}
+	}
+	go a.rpc.Serve()
+	if err := a.listenHTTP(); err != nil {
+		return err
+	}
+	if err := a.startGossip(ctx); err != nil {
+		return err
+	}
+	if a.server != nil {
+		a.server.Start(a.gossip)
+	}
+	if err := a.serveHTTP(); err != nil {
+		return err
+	}
+	if a.client != nil {
+		a.client.Start()
+	}
+	if a.rt.Dev {
+		return a.startDev(ctx)
+	}
+	a.ui.Output(fmt.Sprintf("Kilonova agent %s is running.\n  HTTP  %s\n  RPC   %s\n  Serf  %s", a.rt.Name, a.httpURL(), a.rpcAddr, a.rt.Serf.Advertise))
+	return nil
+}
+
+// lockDataDir makes sure that one agent at a time uses the directory. The lock ends with the process, however that ends.
+func (a *agent) lockDataDir() error {
+	path := filepath.Join(a.rt.DataDir, "agent.lock")
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		return fmt.Errorf("another agent uses the data directory %s: stop it, or give this one another", a.rt.DataDir)
+	}
+	a.lock = f
+	return nil
+}
+
+func (a *agent) tlsFiles() rpc.TLSFiles {
+	f := rpc.TLSFiles{CA: a.rt.TLS.CAFile, Cert: a.rt.TLS.CertFile, Key: a.rt.TLS.KeyFile}
+	if a.rt.TLS.VerifyServerHostname {
+		f.ServerName = a.rt.ServerName()
+	}
+	return f
+}
+
+func (a *agent) listenRPC() error {
+	var err error
+	if a.rt.TLS.RPC {
+		if a.tls, err = rpc.NewTLS(a.tlsFiles()); err != nil {
+			return err
+		}
+	}
+	if a.rpc, err = rpc.NewServer(a.rt.RPC.Bind, a.tls, a.logger); err != nil {
+		return err
+	}
+	a.rpcAddr = chosen(a.rt.RPC.Advertise, a.rpc.Addr())
+	a.pool = rpc.NewPool(a.tls)
+	a.pool.SetLocal(a.rpcAddr, a.rpc)
+	return nil
+}
+
+// chosen fills in the port that the kernel chose where the configuration left it to it.
+func chosen(advertise string, listening net.Addr) string {
+	host, port, err := net.SplitHostPort(advertise)
+	if err != nil || port != "0" {
+		return advertise
+	}
+	_, port, _ = net.SplitHostPort(listening.String())
+	return net.JoinHostPort(host, port)
+}
+
+// keepFinished is how long deleted instances and finished operations stay readable.
+const keepFinished = 24 * time.Hour
+
+func (a *agent) newServer() error {
+	id, err := persistentID(filepath.Join(a.rt.DataDir, "server-id"))
+	if err != nil {
+		return err
+	}
+	s := a.rt.Server
+	a.server, err = cluster.NewServer(cluster.Config{ID: structs.ServerID(id), Name: a.rt.Name, Region: a.rt.Region, DataDir: filepath.Join(a.rt.DataDir, "server"),
+		BootstrapExpect: s.BootstrapExpect, Advertise: a.rpcAddr, LeaseTTL: s.LeaseTTL, TokenTTL: s.TokenTTL, Workers: s.Scheduler.Workers,
+		KeepFinished: keepFinished, SnapshotThreshold: s.RaftSnapshotThreshold, Logger: a.logger}, a.rpc, a.pool)
+	return err
+}
+
+func (a *agent) startGossip(ctx context.Context) error {
+	role, id, expect, hasState := "client", "", 0, false
+	if a.server != nil {
+		role, id, expect, hasState = "server", string(a.server.ID()), a.rt.Server.BootstrapExpect, a.server.HasState()
+		if a.client != nil {
+			role = "server+client"
+		}
+	}
+	var err error
+	a.gossip, err = gossip.New(gossip.Config{NodeName: a.rt.Name, BindAddr: a.rt.Serf.Bind, AdvertiseAddr: serfAdvertise(a.rt.Serf), Key: a.rt.Gossip.Encrypt,
+		Logger: a.logger, Tags: gossip.Tags{Role: role, ID: id, Region: a.rt.Region, Zone: a.rt.Zone, RPCAddr: a.rpcAddr, HTTPAddr: a.httpURL(),
+			Expect: expect, Version: version.Get().Version, Bootstrap: hasState}})
+	if err != nil {
+		return err
+	}
+	if len(a.rt.Gossip.RetryJoin) > 0 {
+		a.wg.Add(1)
+		go func() {
+			defer a.wg.Done()
+			a.retryJoin(ctx)
+		}()
+	}
+	return nil
+}
+
+// serfAdvertise leaves the address to Serf where the kernel is to choose the port.
+func serfAdvertise(e Endpoint) string {
+	if _, port, err := net.SplitHostPort(e.Advertise); err == nil && port != "0" {
+		return e.Advertise
+	}
+	return ""
+}
+
+// retryJoin tries until one agent answers. Serf itself reconnects after that.
+func (a *agent) retryJoin(ctx context.Context) {
+	g := a.rt.Gossip
+	for n := 1; ; n++ {
+		got, err := a.gossip.Join(g.RetryJoin)
+		if err == nil {
+			a.logger.Info("joined the cluster's gossip", "agents", got)
+			return
+		}
+		a.logger.Warn("cannot join yet", "error", err, "attempt", n)
+		if g.RetryMax > 0 && n >= g.RetryMax {
+			a.logger.Error("giving up joining; run `kilonova server join` by hand", "attempts", n)
+			return
+		}
+		t := time.NewTimer(g.RetryInterval)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return
+		}
+	}
+}
+
+// servers returns the RPC addresses of living servers, this agent's own first.
+func (a *agent) servers() []string {
+	var out []string
+	if a.server != nil {
+		out = append(out, a.rpcAddr)
+	}
+	if a.gossip == nil {
+		return out
+	}
+	for _, m := range a.gossip.Servers() {
+		if m.Tags.RPCAddr != a.rpcAddr && m.Tags.Region == a.rt.Region {
+			out = append(out, m.Tags.RPCAddr)
+		}
+	}
+	return out
+}
+
+// reload takes over what a running agent can.
+func (a *agent) reload(next *Runtime) {
+	changed, _ := Reloadable(a.rt, next)
+	a.rt = next
+	a.logger.SetLevel(hclog.LevelFromString(next.LogLevel))
+	if a.tls != nil {
+		if err := a.tls.Reload(a.tlsFiles()); err != nil {
+			a.logger.Error("TLS files are not taken over", "error", err)
+		}
+	}
+	a.http.reloadTLS(next)
+	if a.drivers != nil {
+		a.drivers.reload(next)
+	}
+	if a.server != nil {
+		a.applyScheduler()
+	}
+	a.logger.Info("configuration read again", "changed", changed)
+}
+
+// stop ends everything in the reverse order of its start; guests go on. What was never started is left out.
+func (a *agent) stop() {
+	if a.http != nil {
+		a.http.close()
+	}
+	if a.client != nil {
+		a.client.Close(true)
+	}
+	if a.drivers != nil {
+		a.drivers.close()
+	}
+	if a.gossip != nil {
+		if err := a.gossip.Leave(); err != nil {
+			a.logger.Debug("cannot leave gossip in good order", "error", err)
+		}
+		_ = a.gossip.Close()
+	}
+	a.wg.Wait()
+	if a.rpc != nil {
+		defer a.rpc.Close()
+	}
+	if a.server != nil {
+		if err := a.server.Close(true); err != nil {
+			a.logger.Error("cannot stop the server in good order", "error", err)
+		}
+	}
+	if a.pool != nil {
+		a.pool.Close()
+	}
+	if a.lock != nil {
+		_ = a.lock.Close()
+	}
+}
+
+var _ nomadlike.Core = (*cluster.Server)(nil)
+
+// httpServer is the HTTP port.
+type httpServer struct {
+	listener net.Listener
+	srv      *http.Server
+	errs     chan error
+	mu       sync.Mutex
+	cert     *tls.Certificate
+}
+
+func (h *httpServer) failed() <-chan error {
+	if h == nil {
+		return nil
+	}
+	return h.errs
+}
+
+func (h *httpServer) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	if h.srv == nil {
+		_ = h.listener.Close()
+		return
+	}
+	if err := h.srv.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
+		_ = h.srv.Close() // streams that would go on for ever
+	}
+}

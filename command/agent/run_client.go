@@ -1,0 +1,171 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"path/filepath"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/kilonova-cloud/kilonova/client"
+	"github.com/kilonova-cloud/kilonova/client/drivermanager"
+	"github.com/kilonova-cloud/kilonova/client/imagecache"
+	"github.com/kilonova-cloud/kilonova/nomadlike/cluster"
+	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+	"github.com/kilonova-cloud/kilonova/plugins/driver"
+	"github.com/kilonova-cloud/kilonova/version"
+)
+
+// newClient makes the hosts of this agent: this machine, or as many simulated ones as the configuration says.
+func (a *agent) newClient() error {
+	c := a.rt.Client
+	if len(c.Drivers) == 0 {
+		return fmt.Errorf("the client has no driver: name one in client { drivers = [...] }")
+	}
+	images, err := a.newImages(filepath.Join(c.StateDir, "images"))
+	if err != nil {
+		return err
+	}
+	a.client = client.New(client.Config{RPC: a.rpc, Pool: a.pool, Servers: a.servers, Advertise: a.rpcAddr, Version: version.Get().Version,
+		Images: images, Logger: a.logger}, uuid.NewString())
+	name := c.Drivers[0]
+	if a.drivers, err = newDriverSet(a, name); err != nil {
+		return err
+	}
+	if c.SimulatedHosts == 0 {
+		return a.addHost(name, a.rt.Name, "", filepath.Join(c.StateDir, "host-id"))
+	}
+	for i := 1; i <= c.SimulatedHosts; i++ {
+		host := fmt.Sprintf("%s-%d", a.rt.Name, i)
+		if err := a.addHost(name, host, host, filepath.Join(c.StateDir, "hosts", host)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *agent) addHost(driverName, name, simulated, idFile string) error {
+	id, err := persistentID(idFile)
+	if err != nil {
+		return err
+	}
+	r := a.rt.Client.Reserved
+	a.client.AddHost(client.HostConfig{ID: structs.HostID(id), Name: name, Zone: a.rt.Zone, DriverName: driverName,
+		Reserved: structs.Resources{VCPUs: r.VCPUs, MemoryMiB: r.MemoryMiB, DiskGiB: r.DiskGiB}},
+		func(h *client.Host) driver.Driver { return a.drivers.open(simulated, h) })
+	return nil
+}
+
+// driverSet is the plugin process of this agent and its hosts' handles on it.
+type driverSet struct {
+	a       *agent
+	name    string
+	plugin  *drivermanager.Plugin
+	drivers map[string]*drivermanager.Driver // by simulated host
+}
+
+func newDriverSet(a *agent, name string) (*driverSet, error) {
+	p := a.rt.Plugin(name)
+	cfg := drivermanager.Config{Name: name, StateDir: filepath.Join(a.rt.Client.StateDir, "plugins"), Logger: a.logger.Named("plugin")}
+	if p.Path != "" {
+		cfg.Command = append([]string{p.Path}, p.Args...)
+	}
+	plugin, err := drivermanager.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &driverSet{a: a, name: name, plugin: plugin, drivers: map[string]*drivermanager.Driver{}}, nil
+}
+
+func (s *driverSet) open(host string, h *client.Host) driver.Driver {
+	d := s.plugin.Driver(drivermanager.DriverConfig{Host: host, DriverConfig: s.config(s.a.rt, host), OnFingerprint: h.Fingerprint, OnEvent: h.Event, OnRestart: h.Restarted})
+	s.drivers[host] = d
+	return d
+}
+
+// config is the driver's block with the folders filled in that the agent gives the built-in drivers.
+func (s *driverSet) config(rt *Runtime, host string) json.RawMessage {
+	values := map[string]any{}
+	_ = json.Unmarshal(rt.Plugin(s.name).Config, &values) // checked when the configuration was read
+	preset := func(key string, v any) {
+		if _, said := values[key]; !said {
+			values[key] = v
+		}
+	}
+	dir := rt.Client.StateDir
+	switch s.name {
+	case "libvirt":
+		preset("instances_dir", filepath.Join(dir, "instances"))
+		preset("state_dir", filepath.Join(dir, "libvirt"))
+	case "fake":
+		preset("state_dir", filepath.Join(dir, "fake"))
+		if host != "" {
+			preset("host", host)
+		} else {
+			preset("hypervisor_hostname", rt.Name)
+		}
+	}
+	out, err := json.Marshal(values)
+	if err != nil {
+		return rt.Plugin(s.name).Config
+	}
+	return out
+}
+
+func (s *driverSet) reload(rt *Runtime) {
+	for host, d := range s.drivers {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		if err := d.Configure(ctx, s.config(rt, host)); err != nil {
+			s.a.logger.Error("the driver does not take its changed configuration", "driver", s.name, "error", err)
+		}
+		cancel()
+	}
+}
+
+// close ends the plugin's process: guests need none, and the next agent starts another. A killed agent leaves it to be re-attached.
+func (s *driverSet) close() {
+	if err := s.plugin.Shutdown(true); err != nil {
+		s.a.logger.Warn("the driver's process did not end in good order", "error", err)
+	}
+}
+
+// images is the host's image cache, filled from the servers.
+type images struct {
+	a     *agent
+	cache *imagecache.Cache
+}
+
+func (a *agent) newImages(dir string) (*images, error) {
+	i := &images{a: a}
+	var err error
+	i.cache, err = imagecache.New(imagecache.Config{Dir: dir, Fetch: i.fetch, Logger: a.logger.Named("images")})
+	return i, err
+}
+
+func (i *images) fetch(ctx context.Context, sha256 string, offset int64) (io.ReadCloser, int64, error) {
+	err := error(structs.Errorf(structs.KindUnavailable, "no server is known to fetch images from"))
+	for _, addr := range i.a.servers() {
+		var r io.ReadCloser
+		var size int64
+		r, size, err = cluster.OpenBlob(ctx, i.a.pool, addr, structs.BlobRequest{SHA256: sha256, Offset: offset})
+		if err == nil {
+			return r, size, nil
+		}
+	}
+	return nil, 0, err
+}
+
+// Get returns an image for a driver.
+func (i *images) Get(ctx context.Context, img *structs.Image, formats []string) (*driver.Image, func(), error) {
+	e, err := i.cache.Get(ctx, imagecache.ImageOf(img), formats)
+	if err != nil {
+		return nil, nil, err
+	}
+	if e.Format == imagecache.FormatNone {
+		return nil, e.Release, nil
+	}
+	return &driver.Image{ID: string(img.ID), Path: e.Path, Format: e.Format, SHA256: e.SHA256, VirtualSize: e.VirtualSize, Properties: img.Properties}, e.Release, nil
+}

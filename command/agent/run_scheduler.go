@@ -1,0 +1,54 @@
+package agent
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
+	"github.com/kilonova-cloud/kilonova/nomadlike/scheduler"
+	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+)
+
+// applyScheduler brings the cluster's settings to what this server's configuration says of the scheduler. What it does not say stays as it is.
+func (a *agent) applyScheduler() {
+	s := a.rt.Server.Scheduler
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	defer cancel()
+	r, err := a.server.Read(ctx)
+	if err != nil {
+		a.logger.Warn("scheduler settings are not taken over now", "error", err)
+		return
+	}
+	next := overlaySettings(*r.ClusterSettings(), s)
+	if equalSettings(*r.ClusterSettings(), next) {
+		return
+	}
+	if err := scheduler.Validate(&next); err != nil {
+		a.logger.Error("scheduler settings are not taken over", "error", err)
+		return
+	}
+	if _, err := fsm.ClusterSettingsSet.Propose(ctx, a.server, &structs.ClusterSettingsRequest{Settings: next}); err != nil {
+		a.logger.Error("scheduler settings are not taken over", "error", err)
+	}
+}
+
+func overlaySettings(c structs.ClusterSettings, s SchedulerRuntime) structs.ClusterSettings {
+	if len(s.Filters) > 0 {
+		c.Filters = s.Filters
+	}
+	if len(s.Weights) > 0 {
+		c.Weights = s.Weights
+	}
+	for dst, v := range map[*float64]*float64{&c.CPURatio: s.CPURatio, &c.MemoryRatio: s.MemoryRatio, &c.DiskRatio: s.DiskRatio} {
+		if v != nil {
+			*dst = *v
+		}
+	}
+	return c
+}
+
+func equalSettings(a, b structs.ClusterSettings) bool {
+	return slices.Equal(a.Filters, b.Filters) && maps.Equal(a.Weights, b.Weights) && a.CPURatio == b.CPURatio && a.MemoryRatio == b.MemoryRatio && a.DiskRatio == b.DiskRatio
+}

@@ -1,0 +1,100 @@
+# Every setting that there is, with values that differ from the defaults. TestFullFixture fails for one that is missing.
+name      = "n1"
+region    = "north"
+zone      = "z1"
+data_dir  = "DIR/data"
+bind_addr = "10.0.0.1"
+log_level = "debug"
+log_json  = true
+
+server {
+  enabled                 = true
+  bootstrap_expect        = 3
+  encrypt                 = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+  retry_join              = ["10.0.0.2", "s3.example.org:5748", "fd00::1"]
+  retry_interval          = "7s"
+  retry_max_attempts      = 5
+  token_ttl               = "2h"
+  lease_ttl               = "40s"
+  heartbeat_interval      = "9s"
+  raft_snapshot_interval  = "3m"
+  raft_snapshot_threshold = 100
+  raft_trailing_logs      = 200
+  raft_multiplier         = 5
+
+  scheduler {
+    workers      = 3
+    filters      = ["ComputeFilter", "ImagePropertiesFilter"]
+    weights      = { ram = 1.5, cpu = -1 }
+    cpu_ratio    = 8
+    memory_ratio = 1.25
+    disk_ratio   = 2
+  }
+}
+
+client {
+  enabled            = true
+  encrypt            = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+  retry_join         = ["10.0.0.2:4748"]
+  retry_interval     = "8s"
+  retry_max_attempts = 6
+  drivers            = ["fake"]
+  state_dir          = "DIR/state"
+  simulated_hosts    = 4
+
+  reserved {
+    vcpus      = 1
+    memory_mib = 512
+    disk_gib   = 10
+  }
+}
+
+tls {
+  http                   = true
+  rpc                    = true
+  ca_file                = "DIR/ca.pem"
+  cert_file              = "DIR/agent.pem"
+  key_file               = "DIR/agent-key.pem"
+  verify_incoming        = true
+  verify_https_client    = true
+  verify_server_hostname = false
+}
+
+ports {
+  http = 5746
+  rpc  = 5747
+  serf = 5748
+}
+
+addresses {
+  http = "0.0.0.0"
+  rpc  = "10.0.0.5"
+  serf = "fd00::5"
+}
+
+advertise {
+  http = "api.example.org"
+  rpc  = "10.0.0.6:6747"
+  serf = "[fd00::6]:6748"
+}
+
+telemetry {
+  prometheus = false
+  interval   = "30s"
+}
+
+plugin "fake" {
+  config {
+    latency  = "5ms"
+    failures = { spawn = 2 }
+    on       = [true, null, 1.5]
+  }
+}
+
+plugin "acme" {
+  path = "DIR/acme"
+  args = ["-v"]
+  config {
+    password = "hunter2"
+  }
+}

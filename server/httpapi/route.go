@@ -1,0 +1,118 @@
+// Package httpapi is what every HTTP service shares: routes as rows, microversions, authentication, access rules, schema
+// validation, error bodies, paging and request ids. A service is a table of rows; one wrapper does the rest, in Nova's order:
+// token, microversion, content type, project in the URL, body as JSON, schema, then the handler behind its access rule.
+package httpapi
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/kilonova-cloud/kilonova/nomadlike"
+	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+)
+
+// Microversion is a minor number of a service's API: 2.53 of compute is 53. 0 in a Route means unbounded.
+type Microversion int
+
+// Service is one OpenStack service under a prefix of the agent's port.
+type Service struct {
+	Name   string // in logs and metrics: compute, identity, image, placement, native
+	Prefix string // "/compute/v2.1"; routes are below it
+	// Versioning is nil for a service without microversions.
+	Versioning *Versioning
+	Faults     FaultStyle
+	Routes     []Route
+	// ProjectInPath also serves every route below Prefix/{project_id}, which must be the token's project.
+	ProjectInPath bool
+	// MaxBody bounds a JSON body in bytes; 0 is 114688, as Nova's middleware has it. Raw routes are not bounded.
+	MaxBody int64
+}
+
+// Versioning is a service's range of microversions and its headers.
+type Versioning struct {
+	Type         string // in OpenStack-API-Version: "compute"
+	LegacyHeader string // "X-OpenStack-Nova-API-Version", or ""
+	Major        int    // 2
+	Min, Max     Microversion
+}
+
+// Route is one row. The agent refuses to start with a row whose Rule is nil.
+type Route struct {
+	Method string
+	Path   string // a gorilla/mux pattern below the prefix: "/servers/{id}"
+	// Action, for POST .../action, is the one key of the body that chooses this row.
+	Action   string
+	Min, Max Microversion // outside it the route answers 404
+	Rule     Rule
+	Query    *Schema // nil: query parameters are not checked
+	Body     *Schema // nil: the route takes no JSON body
+	Status   int     // of success; 0 is 200
+	Handler  Handler
+	// Raw routes (uploads, downloads, streams) read r.Request.Body and may write r.Writer themselves; such a handler returns Written.
+	Raw bool
+}
+
+// Handler answers a request. The value is encoded as JSON; nil gives an empty body. An error is mapped by its kind to the service's fault.
+type Handler func(r *Request) (any, error)
+
+// Written is what a handler returns that has written its answer itself.
+var Written = &struct{ written bool }{true}
+
+// Request is a request that has passed the wrapper.
+type Request struct {
+	*http.Request
+	Writer    http.ResponseWriter // set headers before returning; only Raw handlers write to it
+	Core      nomadlike.Core
+	Token     *Token       // nil only where Rule is Anyone
+	Version   Microversion // that holds for this request; 0 in a service without microversions
+	Vars      map[string]string
+	Body      []byte // the JSON body, checked by the schema; for an action the whole body
+	RequestID string // req-<uuid>
+	BaseURL   string // scheme://host/prefix as the client reached it, with the project id when the URL had one, for links
+	Route     *Route // the row that answers
+	Service   *Service
+
+	query     url.Values // what Query returns
+	raw       rawQuery   // the query as it came, parsed when asked for
+	rootURL   string     // scheme://host
+	projectIn bool       // the URL named the project
+	maxLimit  int
+}
+
+// Token is who asks, from a verified token.
+type Token struct {
+	UserID        structs.UserID
+	UserName      string
+	UserDomain    structs.DomainID
+	ProjectID     structs.ProjectID // "" for an unscoped token
+	ProjectName   string
+	ProjectDomain structs.DomainID
+	Roles         []string // names, with what they imply
+	IssuedAt      structs.Time
+	ExpiresAt     structs.Time
+	AuditID       string
+	Methods       []string // password, token
+}
+
+// IsAdmin reports whether the token has the role admin.
+func (t *Token) IsAdmin() bool { return t.Has("admin") }
+
+// Has reports whether the token has a role.
+func (t *Token) Has(role string) bool {
+	if t == nil {
+		return false
+	}
+	for _, r := range t.Roles {
+		if r == role {
+			return true
+		}
+	}
+	return false
+}
+
+// Rule is an access rule: a name as Nova's policy has it and its check. It is judged before the handler runs, without the object; handlers
+// hide other projects' objects themselves (404), and judge rules that depend on the object by Request.Allow.
+type Rule interface {
+	Name() string
+	Allows(t *Token) bool
+}

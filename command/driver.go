@@ -9,10 +9,14 @@ import (
 func init() {
 	register(func() *definition {
 		return &definition{
-			name: "driver", usage: "NAME", synopsis: "Serve a built-in driver to the agent that started this process", hidden: true,
-			prose: "Serves one of the built-in hypervisor drivers as a plugin. The agent starts\nthis command; it is of no use to people.",
-			min:   1, max: 1,
-			run: func(_ context.Context, _ *session, args []string) error { return drivers.Main(args[0]) },
+			name: "driver", usage: "NAME", synopsis: "Serve a built-in driver as a plugin", hidden: true, rawArgs: true,
+			prose: "Serves a built-in driver. Agents start this; it is of no use by hand.",
+			run: func(_ context.Context, _ *session, args []string) error {
+				if len(args) != 1 {
+					return usagef("This command takes one argument, not %d: kilonova driver NAME", len(args))
+				}
+				return drivers.Main(args[0])
+			},
 		}
 	})
 }

@@ -82,8 +82,12 @@ func (c *chatty) HostStats(context.Context) (*driver.HostStats, error) {
 	return &driver.HostStats{}, nil
 }
 
-func (c *chatty) HostPower(context.Context, driver.HostPowerAction) error {
-	return syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+func (c *chatty) HostPower(ctx context.Context, _ driver.HostPowerAction) error {
+	if err := syscall.Kill(os.Getpid(), syscall.SIGSTOP); err != nil {
+		return err
+	}
+	<-ctx.Done() // the signal may take a moment to reach this thread
+	return ctx.Err()
 }
 
 // runAgent is an agent that starts a plugin in the StateDir of its argument, makes a guest, says so and waits to be killed.

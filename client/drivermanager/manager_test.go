@@ -461,6 +461,27 @@ func TestFlood(t *testing.T) {
 	t.Logf("%d calls repeated, %d restarts", repeated.Load(), p.Status().Restarts)
 }
 
+// TestScriptedCrash: the driver dies after a Create has had its effect and before it has answered. The repetition finds the
+// guest.
+func TestScriptedCrash(t *testing.T) {
+	e := newEnv(t)
+	p := e.plugin()
+	e.fake["crashes"] = []map[string]any{{"method": "create", "nth": 1, "point": "after"}}
+	d := p.Driver(DriverConfig{DriverConfig: e.json()})
+	_, err := d.Create(e.ctx(), guestSpec("g"))
+	require.ErrorIs(t, err, driver.ErrUnavailable)
+	require.True(t, driver.Retryable(err))
+	e.eventually("the repetition succeeds", func() bool {
+		_, err := d.Create(e.ctx(), guestSpec("g"))
+		return err == nil
+	})
+	list, err := d.List(e.ctx())
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+	require.Equal(t, 1, p.Status().Restarts)
+	require.Contains(t, e.log(), "crashing as scripted")
+}
+
 func TestConfigIsChecked(t *testing.T) {
 	t.Parallel()
 	for _, c := range []Config{

@@ -76,7 +76,7 @@ func (a *agent) sayReady(clouds string) {
 	a.ui.Output(fmt.Sprintf(`Kilonova is ready: %s, driver %s, data in %s
 
   export OS_CLIENT_CONFIG_FILE=%s OS_CLOUD=kilonova-admin
-  openstack server create --flavor m1.tiny --image %s --network none --wait hello
+  openstack server create --flavor m1.tiny --image %s --wait hello
 
 Ctrl-C ends the agent; guests of a hypervisor go on.`, a.httpURL(), a.rt.Client.Drivers[0], a.rt.DataDir, clouds, guestImageName))
 }

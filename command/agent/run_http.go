@@ -16,7 +16,10 @@ import (
 	"github.com/kilonova-cloud/kilonova/server/compute"
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
 	"github.com/kilonova-cloud/kilonova/server/identity"
+	"github.com/kilonova-cloud/kilonova/server/image"
+	"github.com/kilonova-cloud/kilonova/server/native"
 	"github.com/kilonova-cloud/kilonova/server/placement"
+	"github.com/kilonova-cloud/kilonova/version"
 )
 
 // listenHTTP opens the port, so that its number is known before anybody is told of it. A pure client serves no HTTP.
@@ -111,6 +114,9 @@ func (a *agent) handler() (http.Handler, error) {
 	services := []*httpapi.Service{compute.New(compute.Options{}), compute.Versions()}
 	services = append(services, identity.Services(identity.Options{Auth: auth, TokenTTL: a.rt.Server.TokenTTL,
 		Endpoints: []identity.Endpoint{identity.Compute, identity.Identity, identity.Image, identity.Placement}})...)
+	services = append(services, image.New(image.Options{Logger: a.logger.Named("image")})...)
 	services = append(services, placement.Services()...)
+	services = append(services, native.Services(native.Options{Auth: auth, Version: version.Get().Version})...)
+	services = append(services, native.BootstrapService(), native.MonitorService(a.logger))
 	return httpapi.NewHandler(a.server, services, httpapi.Options{Logger: a.logger.Named("http"), Auth: auth})
 }

@@ -118,7 +118,7 @@ func (d *Driver) Capabilities(context.Context) (*driver.Capabilities, error) {
 		Name:    Name,
 		Version: version,
 		// It never reads an image, so it takes them all and the agent need not convert.
-		ImageFormats: []string{"raw", "qcow2", "vmdk", "vhd", "vhdx", "vdi", "iso", "ami", "aki", "ari", "ploop"},
+		ImageFormats: []string{"none", "raw", "qcow2", "vmdk", "vhd", "vhdx", "vdi", "iso", "ami", "aki", "ari", "ploop"},
 		Methods:      driver.OptionalMethods(),
 		Traits: []string{
 			"COMPUTE_ACCELERATORS", "COMPUTE_DEVICE_TAGGING", "COMPUTE_IMAGE_TYPE_RAW", "COMPUTE_MEM_BACKING_FILE",

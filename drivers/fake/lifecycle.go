@@ -21,7 +21,8 @@ func (d *Driver) fenceLocked(ref *driver.InstanceRef) error {
 	return nil
 }
 
-// findLocked returns the guest of a call, fenced, having taken the call's generation.
+// findLocked returns the guest of a call, fenced, having taken the call's generation. A new generation is written down
+// even if the call goes on to fail: it has been seen.
 func (d *Driver) findLocked(ref *driver.InstanceRef) (*guest, error) {
 	if err := d.fenceLocked(ref); err != nil {
 		return nil, err
@@ -30,7 +31,12 @@ func (d *Driver) findLocked(ref *driver.InstanceRef) (*guest, error) {
 	if g == nil || g.State != stateDefined {
 		return nil, missing(ref.InstanceID)
 	}
-	g.Generation = max(g.Generation, ref.Generation)
+	if ref.Generation > g.Generation {
+		g.Generation = ref.Generation
+		if err := d.putLocked(g); err != nil {
+			return nil, err
+		}
+	}
 	return g, nil
 }
 

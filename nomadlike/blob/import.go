@@ -16,7 +16,7 @@ func (s *Store) Import(ctx context.Context, sha string, size int64, r io.Reader)
 	if !valid(sha) {
 		return structs.Errorf(structs.KindInvalid, "%q is not a SHA-256 in 64 lower-case hexadecimal digits", sha)
 	}
-	if s.Has(sha) {
+	if s.Keep(sha) {
 		return nil
 	}
 	w, err := s.Create()

@@ -45,7 +45,7 @@ func (s Single) Spread(ctx context.Context, sha256 string) ([]structs.ServerID, 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if !s.Store.Has(sha256) {
+	if !s.Store.Keep(sha256) {
 		return nil, notFound(sha256)
 	}
 	return []structs.ServerID{s.ServerID}, nil

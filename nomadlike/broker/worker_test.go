@@ -25,7 +25,7 @@ type script struct {
 	indexes  []uint64 // asked of Snapshot
 	plans    [][]structs.Placement
 	snapshot func() error
-	revive   bool // the host, before each snapshot
+	revive   bool                                   // the host, before each snapshot
 	submit   func(ctx context.Context, n int) error // before plan number n, from 0
 }
 

@@ -101,6 +101,11 @@ func (s *Server) reap(ctx context.Context) error {
 			}
 		}
 	}
+	for e := range r.Evaluations() {
+		if e.Status != structs.EvalPending && e.UpdatedAt < old && !full() {
+			req.Evaluations = append(req.Evaluations, e.ID)
+		}
+	}
 	for rev := range r.Revocations() {
 		if rev.ExpiresAt < at && !full() {
 			req.Revocations = append(req.Revocations, rev.AuditID)

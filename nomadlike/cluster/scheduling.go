@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/kilonova-cloud/kilonova/nomadlike/broker"
@@ -28,9 +29,7 @@ func (s *Server) enqueueCommitted(_ uint64, changes []state.Change) {
 // startBroker rebuilds the broker from the state. What is committed while it does is enqueued by the commit's notice; twice is once.
 func (s *Server) startBroker(context.Context) (func(), error) {
 	s.broker.SetEnabled(true)
-	for e := range s.store.Snapshot().PendingEvaluations() {
-		s.broker.Enqueue(e)
-	}
+	s.broker.Enqueue(slices.Collect(s.store.Snapshot().PendingEvaluations())...)
 	return func() { s.broker.SetEnabled(false) }, nil
 }
 
@@ -68,9 +67,7 @@ func (s *Server) evaluationFailed(f broker.Failure) {
 
 // reviveEvaluations is a duty: it enqueues again what is pending in the state, in case that an entry of the broker was lost. The broker knows what it has.
 func (s *Server) reviveEvaluations(context.Context) error {
-	for e := range s.store.Snapshot().PendingEvaluations() {
-		s.broker.Enqueue(e)
-	}
+	s.broker.Enqueue(slices.Collect(s.store.Snapshot().PendingEvaluations())...)
 	return nil
 }
 

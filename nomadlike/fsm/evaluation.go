@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/kilonova-cloud/kilonova/nomadlike/operation"
+	"github.com/kilonova-cloud/kilonova/nomadlike/scheduler"
 	"github.com/kilonova-cloud/kilonova/nomadlike/state"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 )
@@ -38,7 +39,7 @@ func applyPlacement(tx *state.Txn, settings *structs.ClusterSettings, p *structs
 	if ok, why := h.Schedulable(); !ok {
 		return structs.PlacementResult{Reason: why}
 	}
-	want := ins.Flavor.Resources()
+	want := scheduler.ResourcesOf(&ins.Flavor)
 	if !tx.HostUsage(h.ID).Used.Add(want).Fits(h.Capacity(settings)) {
 		return structs.PlacementResult{Reason: "another placement took the room"}
 	}

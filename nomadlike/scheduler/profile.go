@@ -14,7 +14,7 @@ type profile struct {
 	liveCaps     []capability // of load and of names
 	required     []string     // traits, sorted
 	forbidden    []string     // traits, sorted
-	classes      []string     // "CLASS=amount" of resource classes that no host has, sorted
+	classes      []string     // resource classes asked for that no host has, sorted
 	image        imageNeeds
 
 	verdicts []uint8          // by class number: verdictUnknown, or filter position + verdictBase; passes + verdictBase at most

@@ -20,6 +20,9 @@ func (r Reader) Evaluation(id structs.EvaluationID) *structs.Evaluation {
 	return first(r, evaluationTable, string(id))
 }
 
+// Evaluations iterates over all evaluations by id.
+func (r Reader) Evaluations() iter.Seq[*structs.Evaluation] { return all(r, evaluationTable) }
+
 // PendingEvaluations iterates over the evaluations that wait for a placement.
 func (r Reader) PendingEvaluations() iter.Seq[*structs.Evaluation] {
 	return prefix(r, evaluationTable, "pending")

@@ -1,0 +1,75 @@
+package blob
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/kilonova-cloud/kilonova/nomadlike/state"
+	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+)
+
+// Missing returns the active images whose bytes the store lacks, each hash once: what a server has to copy from others.
+func Missing(r state.Reader, s *Store) []*structs.Image {
+	var out []*structs.Image
+	seen := map[string]bool{}
+	for i := range r.Images() {
+		if i.Status == structs.ImageActive && !seen[i.SHA256] && !s.Has(i.SHA256) {
+			out = append(out, i)
+		}
+		seen[i.SHA256] = true
+	}
+	return out
+}
+
+// UnneededSince returns the time before which a blob must have been put for GarbageCollect to judge it by the images alone:
+// minAge ago, and, while an upload is under way anywhere, minAge before its image was made. An upload of any length is so
+// safe between its Commit and the moment that its image names it; minAge has to cover the clocks' differences.
+func UnneededSince(r state.Reader, now time.Time, minAge time.Duration) time.Time {
+	for i := range r.Images() {
+		if i.Status == structs.ImageSaving && i.CreatedAt.Time().Before(now) {
+			now = i.CreatedAt.Time()
+		}
+	}
+	return now.Add(-minAge)
+}
+
+// Unneeded returns the blobs that no image names and no upload can be about to name (UnneededSince).
+func Unneeded(r state.Reader, s *Store, minAge time.Duration) ([]Info, error) {
+	all, err := s.List()
+	if err != nil {
+		return nil, err
+	}
+	since := UnneededSince(r, time.Now(), minAge)
+	var out []Info
+	for _, b := range all {
+		if b.UsedAt.Before(since) && r.ImageWithBytes(b.SHA256) == nil {
+			out = append(out, b)
+		}
+	}
+	return out, nil
+}
+
+// CollectUnneeded removes the Unneeded and returns their names. r must be a linearizable moment.
+func CollectUnneeded(r state.Reader, s *Store, minAge time.Duration) ([]string, error) {
+	now := time.Now()
+	age := now.Sub(UnneededSince(r, now, minAge))
+	return s.GarbageCollect(func(sha string) bool { return r.ImageWithBytes(sha) != nil }, age)
+}
+
+// Keep is Has that also makes the blob young for GarbageCollect: for who is about to count on it.
+func (s *Store) Keep(sha string) bool {
+	if !valid(sha) {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	err := os.Chtimes(s.path(sha), now, now)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.log.Warn("cannot note the use of image data", "sha256", sha, "error", err)
+		return s.Has(sha)
+	}
+	return err == nil
+}

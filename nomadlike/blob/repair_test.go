@@ -1,0 +1,69 @@
+package blob
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kilonova-cloud/kilonova/nomadlike/state"
+	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+)
+
+func world(images ...*structs.Image) state.Reader {
+	s := state.NewStore()
+	tx := s.Begin(1)
+	for _, i := range images {
+		tx.PutImage(i)
+	}
+	tx.Commit()
+	return s.Snapshot()
+}
+
+func TestMissing(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	here, away := put(t, s, []byte("here")), sha([]byte("away"))
+	missing := Missing(world(
+		&structs.Image{ID: "a", Status: structs.ImageActive, SHA256: here},
+		&structs.Image{ID: "b", Status: structs.ImageActive, SHA256: away, CreatedAt: 2},
+		&structs.Image{ID: "c", Status: structs.ImageActive, SHA256: away, CreatedAt: 1},
+		&structs.Image{ID: "d", Status: structs.ImageQueued}), s)
+	require.Len(t, missing, 1)
+	require.Equal(t, away, missing[0].SHA256)
+}
+
+func TestUnneeded(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	named, free, young := put(t, s, []byte("named")), put(t, s, []byte("free")), put(t, s, []byte("young"))
+	age(t, s, named, time.Hour)
+	age(t, s, free, time.Hour)
+	active := &structs.Image{ID: "a", Status: structs.ImageActive, SHA256: named}
+	old := &structs.Image{ID: "s", Status: structs.ImageSaving, CreatedAt: structs.TimeOf(time.Now().Add(-2 * time.Hour))}
+	late := &structs.Image{ID: "s", Status: structs.ImageSaving, CreatedAt: structs.TimeOf(time.Now())}
+
+	list, err := Unneeded(world(active, old), s, time.Minute)
+	require.NoError(t, err)
+	require.Empty(t, list, "an upload that began before the blob was put may be about to name it")
+	removed, err := CollectUnneeded(world(active, old), s, time.Minute)
+	require.NoError(t, err)
+	require.Empty(t, removed)
+
+	list, err = Unneeded(world(active, late), s, time.Minute)
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+	require.Equal(t, free, list[0].SHA256)
+	require.True(t, s.Keep(free))
+	removed, err = CollectUnneeded(world(active, late), s, time.Minute)
+	require.NoError(t, err)
+	require.Empty(t, removed, "kept")
+	age(t, s, free, time.Hour)
+	removed, err = CollectUnneeded(world(active, late), s, time.Minute)
+	require.NoError(t, err)
+	require.Equal(t, []string{free}, removed)
+	require.True(t, s.Has(named))
+	require.True(t, s.Has(young))
+	require.False(t, s.Keep(free))
+	require.False(t, s.Keep("../x"))
+}

@@ -198,7 +198,8 @@ func (a *agent) startGossip(ctx context.Context) error {
 	}
 	var err error
 	a.gossip, err = gossip.New(gossip.Config{NodeName: a.rt.Name, BindAddr: a.rt.Serf.Bind, AdvertiseAddr: serfAdvertise(a.rt.Serf), Key: a.rt.Gossip.Encrypt,
-		Logger: a.logger, Tags: gossip.Tags{Role: role, ID: id, Region: a.rt.Region, Zone: a.rt.Zone, RPCAddr: a.rpcAddr, HTTPAddr: a.httpURL(),
+		Snapshot: filepath.Join(a.rt.DataDir, "serf.snapshot"),
+		Logger:   a.logger, Tags: gossip.Tags{Role: role, ID: id, Region: a.rt.Region, Zone: a.rt.Zone, RPCAddr: a.rpcAddr, HTTPAddr: a.httpURL(),
 			Expect: expect, Version: version.Get().Version, Bootstrap: hasState}})
 	if err != nil {
 		return err
@@ -221,21 +222,28 @@ func serfAdvertise(e Endpoint) string {
 	return ""
 }
 
-// retryJoin tries until one agent answers. Serf itself reconnects after that.
+// retryJoin tries until one agent answers, and again whenever this agent sees no other server: Serf reconnects to those that failed, but not to those that
+// left in good order, and all servers may have been stopped so.
 func (a *agent) retryJoin(ctx context.Context) {
 	g := a.rt.Gossip
 	for n := 1; ; n++ {
-		got, err := a.gossip.Join(g.RetryJoin)
-		if err == nil {
-			a.logger.Info("joined the cluster's gossip", "agents", got)
-			return
+		wait := g.RetryInterval
+		if a.lonely() {
+			got, err := a.gossip.Join(g.RetryJoin)
+			switch {
+			case err == nil && !a.lonely():
+				a.logger.Info("joined the cluster's gossip", "agents", got)
+				n = 0
+			case g.RetryMax > 0 && n >= g.RetryMax:
+				a.logger.Error("giving up joining; run `kilonova server join` by hand", "attempts", n, "error", err)
+				return
+			case err != nil:
+				a.logger.Warn("cannot join yet", "error", err, "attempt", n)
+			}
+		} else {
+			n, wait = 0, max(wait, time.Second)
 		}
-		a.logger.Warn("cannot join yet", "error", err, "attempt", n)
-		if g.RetryMax > 0 && n >= g.RetryMax {
-			a.logger.Error("giving up joining; run `kilonova server join` by hand", "attempts", n)
-			return
-		}
-		t := time.NewTimer(g.RetryInterval)
+		t := time.NewTimer(wait)
 		select {
 		case <-t.C:
 		case <-ctx.Done():
@@ -243,6 +251,16 @@ func (a *agent) retryJoin(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// lonely reports whether this agent knows no living server but itself.
+func (a *agent) lonely() bool {
+	for _, m := range a.gossip.Servers() {
+		if m.Tags.RPCAddr != a.rpcAddr {
+			return false
+		}
+	}
+	return true
 }
 
 // servers returns the RPC addresses of living servers, this agent's own first.

@@ -92,8 +92,9 @@ func (s *Server) suspectHosts(ctx context.Context, addrs []string) {
 	}
 }
 
-// reconcileMembers makes Raft's configuration follow gossip: new servers are added, addresses are brought up to date, and a server that left
-// on purpose is taken out. A server that merely failed stays a peer: it comes back, and taking it out could cost the quorum.
+// reconcileMembers makes Raft's configuration follow gossip: new servers are added and addresses brought up to date. A server that failed, or was
+// stopped in good order, stays a peer: most come back (an upgrade, a reboot), and taking them out one by one would leave the last of them as the
+// only holder of the state.
 func (s *Server) reconcileMembers(context.Context) error {
 	peers, err := s.node.Peers()
 	if err != nil {
@@ -105,15 +106,9 @@ func (s *Server) reconcileMembers(context.Context) error {
 		}
 		id := structs.ServerID(m.Tags.ID)
 		i := slices.IndexFunc(peers, func(p consensus.Peer) bool { return p.ID == id })
-		switch {
-		case m.Status == "alive" && (i < 0 || peers[i].Addr != m.Tags.RPCAddr):
+		if m.Status == "alive" && (i < 0 || peers[i].Addr != m.Tags.RPCAddr) {
 			s.logger.Info("adding a server to Raft", "server_id", id, "addr", m.Tags.RPCAddr)
 			if err := s.node.AddVoter(consensus.Peer{ID: id, Addr: m.Tags.RPCAddr, Voter: true}); err != nil {
-				return err
-			}
-		case m.Status == "left" && i >= 0:
-			s.logger.Info("taking a server that left out of Raft", "server_id", id)
-			if err := s.node.RemoveServer(id); err != nil {
 				return err
 			}
 		}

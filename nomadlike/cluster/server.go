@@ -122,10 +122,10 @@ func (s *Server) goRun(f func(context.Context)) {
 // HasState reports whether the server had Raft state when it started.
 func (s *Server) HasState() bool { return s.node.HasState() }
 
-// Close stops the server. With leave it first hands leadership on and, while others stay, takes itself out of Raft's configuration.
+// Close stops the server. With leave it first hands leadership on, so that nobody waits for an election. It stays a Raft peer.
 func (s *Server) Close(leave bool) error {
 	if leave {
-		s.leaveRaft()
+		s.handOver()
 	}
 	s.cancel()
 	s.wg.Wait()
@@ -133,7 +133,7 @@ func (s *Server) Close(leave bool) error {
 	return s.node.Close()
 }
 
-func (s *Server) leaveRaft() {
+func (s *Server) handOver() {
 	peers, err := s.node.Peers()
 	if err != nil || len(peers) < 2 {
 		return

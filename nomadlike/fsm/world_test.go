@@ -24,7 +24,7 @@ type world struct {
 	ids   int
 	hosts map[structs.HostID]*modelHost
 	fail  func(op *structs.Operation, step structs.StepName) *structs.Outcome // nil outcome: the step succeeds
-	twice bool                                                             // every step is done and reported twice
+	twice bool                                                                // every step is done and reported twice
 }
 
 // modelHost is a hypervisor as simple as can be: guests by instance, with the generation that made them.

@@ -20,7 +20,8 @@ type Config struct {
 	AdvertiseAddr string // host:port; "" is BindAddr
 	Key           []byte // 16, 24 or 32 bytes; nil is plain text
 	Tags          Tags
-	Local         bool // all agents are on one machine: faster timings
+	Snapshot      string // file that remembers the members, so that a restarted agent finds them again; "" for none
+	Local         bool   // all agents are on one machine: faster timings
 	Logger        hclog.Logger
 }
 
@@ -82,6 +83,7 @@ func New(cfg Config) (*Pool, error) {
 	sc.Tags = cfg.Tags.encode()
 	sc.EnableNameConflictResolution = false
 	sc.LeavePropagateDelay = 500 * time.Millisecond
+	sc.SnapshotPath, sc.RejoinAfterLeave = cfg.Snapshot, true
 	sc.MemberlistConfig = memberlist.DefaultLANConfig()
 	if cfg.Local {
 		sc.MemberlistConfig = memberlist.DefaultLocalConfig()

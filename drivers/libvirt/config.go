@@ -67,7 +67,8 @@ type Config struct {
 	// ShutdownRetry is how often the power button is pressed again while a guest is asked to shut down: a guest that is
 	// still booting does not notice the first time. Default: 10s.
 	ShutdownRetry Duration `json:"shutdown_retry"`
-	// CallTimeout is how long libvirtd may take to answer an ordinary call. Default: 30s.
+	// CallTimeout is how long libvirtd may take to accept a connection, and to answer an ordinary call on it; then the
+	// connection is dropped. Default: 30s.
 	CallTimeout Duration `json:"call_timeout"`
 }
 

@@ -1,3 +1,5 @@
+//go:build linux
+
 package libvirt
 
 import (
@@ -46,7 +48,11 @@ func TestConformance(t *testing.T) {
 		if slices.Contains(guestParts, conformance.Part(filepath.Base(t.Name()))) {
 			h.Spec = func(t testing.TB) *driver.InstanceSpec { return b.spec(t, "conformance") }
 			h.ConsoleContains = "KILONOVA-GUEST-READY"
-			h.PowerOffInside = func(t testing.TB, id string) { logIn(t, current, id).enter("poweroff") }
+			h.PowerOffInside = func(t testing.TB, id string) {
+				l := logIn(t, current, id)
+				l.enter("poweroff")
+				t.Cleanup(l.close)
+			}
 		}
 		return h
 	})

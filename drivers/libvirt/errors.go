@@ -97,6 +97,7 @@ func hint(message string) string {
 		{"Permission denied", "QEMU's user must be able to read the image and every folder above it and above instances_dir"},
 		{"Cannot allocate memory", "the host has too little free memory for this guest"},
 		{"No space left on device", "free space on the file system of instances_dir"},
+		{"specified dev doesn't exist", "the tap device of an interface is missing; the agent makes it before it starts the guest"},
 		{"unable to map backing store", "the host has too few huge pages"},
 	} {
 		if strings.Contains(message, sign.text) {
@@ -133,8 +134,8 @@ func unreachable(socket string, err error) *driver.Error {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		advice = "run the agent as root, or put its user into the group libvirt"
-	case errors.Is(err, errConnectTimeout):
-		advice = "it accepts connections and does not answer: look at its log, and restart it (guests run on)"
+	case errors.Is(err, errNoHandshake):
+		advice = "look at its log, and restart it (guests run on)"
 	}
 	return driver.Errorf(driver.KindUnavailable, "libvirtd is not reachable at %s: %v; %s", socket, err, advice)
 }

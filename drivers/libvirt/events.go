@@ -79,7 +79,8 @@ func (h *host) watchSession(s *session) error {
 // reads.
 func drain(stream <-chan any) {
 	go func() {
-		for range stream { //nolint:revive // the values are of no use any more
+		for range stream {
+			continue // the values are of no use any more
 		}
 	}()
 }

@@ -56,8 +56,11 @@ func openFences(stateDir string) (*fences, error) {
 
 func (f *fences) path(instanceID string) string { return filepath.Join(f.dir, instanceID) }
 
-// read returns the record, or a zero one. The caller holds mu.
+// read returns the record, or a zero one; always that for an id that cannot name a guest, nor a file. The caller holds mu.
 func (f *fences) read(instanceID string) (fenceRecord, error) {
+	if !isInstanceID(instanceID) {
+		return fenceRecord{}, nil
+	}
 	if record, known := f.records[instanceID]; known {
 		return record, nil
 	}

@@ -15,8 +15,6 @@ import (
 )
 
 const (
-	// connectTimeout bounds dialling and libvirt's opening handshake.
-	connectTimeout = 8 * time.Second
 	// slowTimeout is the deadline of calls that may rightly take long: QEMU's start on a busy host, its end, and writing
 	// or reading a guest's memory.
 	slowTimeout = 10 * time.Minute
@@ -24,10 +22,10 @@ const (
 	slowCalls = 4
 )
 
-var (
-	errConnectTimeout = fmt.Errorf("no answer within %s", connectTimeout)
-	errClosed         = errors.New("the driver was closed or configured anew")
-)
+// errNoHandshake says that something listens on the socket and does not speak.
+var errNoHandshake = errors.New("it accepts connections and does not answer")
+
+var errClosed = errors.New("the driver was closed or configured anew")
 
 // link is a connection to libvirtd, made when it is first needed and again after it was lost. Calls share it: libvirt
 // answers them in any order, though it works on a few of one connection at a time only (max_client_requests, 5 by
@@ -35,6 +33,7 @@ var (
 // with a limit of its own, so that neither the sign of life nor an Inspect ever queues behind a guest's memory.
 type link struct {
 	socket, uri string
+	connecting  time.Duration // deadline of dialling and of libvirt's opening handshake
 	timeout     time.Duration // of a call
 	slots       chan struct{} // one token for each call under way; nil for no limit
 
@@ -102,11 +101,14 @@ func (s *session) drop() {
 }
 
 func newLink(cfg *Config) *link {
-	return &link{socket: cfg.Socket, uri: cfg.URI, timeout: time.Duration(cfg.CallTimeout)}
+	timeout := time.Duration(cfg.CallTimeout)
+	return &link{socket: cfg.Socket, uri: cfg.URI, connecting: timeout, timeout: timeout}
 }
 
 func newSlowLink(cfg *Config) *link {
-	return &link{socket: cfg.Socket, uri: cfg.URI, timeout: slowTimeout, slots: make(chan struct{}, slowCalls)}
+	l := newLink(cfg)
+	l.timeout, l.slots = slowTimeout, make(chan struct{}, slowCalls)
+	return l
 }
 
 // enter waits for a slot.
@@ -156,7 +158,7 @@ func (l *link) session(ctx context.Context) (*session, error) {
 
 // connect carries out one attempt. It takes no caller's context: one caller that gives up must not fail the others.
 func (l *link) connect(a *attempt) {
-	s, err := dial(l.socket, l.uri)
+	s, err := dial(l.socket, l.uri, l.connecting)
 	l.mu.Lock()
 	if err == nil && l.closed {
 		s.drop()
@@ -171,15 +173,15 @@ func (l *link) connect(a *attempt) {
 	close(a.done)
 }
 
-func dial(socket, uri string) (*session, error) {
-	raw, err := net.DialTimeout("unix", socket, connectTimeout)
+func dial(socket, uri string, timeout time.Duration) (*session, error) {
+	raw, err := net.DialTimeout("unix", socket, timeout)
 	if err != nil {
 		return nil, err
 	}
 	conn := &watchedConn{Conn: raw, over: make(chan struct{})}
 	s := &session{Libvirt: golibvirt.NewWithDialer(conn), conn: conn}
 	var late atomic.Bool
-	timer := time.AfterFunc(connectTimeout, func() {
+	timer := time.AfterFunc(timeout, func() {
 		late.Store(true)
 		s.drop()
 	})
@@ -191,7 +193,7 @@ func dial(socket, uri string) (*session, error) {
 	if err != nil {
 		s.drop()
 		if late.Load() {
-			err = errConnectTimeout
+			err = fmt.Errorf("%w within %s", errNoHandshake, timeout)
 		}
 		return nil, err
 	}

@@ -1,3 +1,5 @@
+//go:build linux
+
 package libvirt
 
 import (
@@ -116,24 +118,16 @@ func (b *testBed) end() error {
 	return errors.Join(err, os.RemoveAll(b.dir))
 }
 
-// killLibvirtd kills the daemon as a crash would.
-func (b *testBed) killLibvirtd(t testing.TB) {
+// libvirtd returns the daemon's process.
+func (b *testBed) libvirtd(t testing.TB) *os.Process {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join(b.dir, "v", "libvirtd.pid"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	pid, err := strconv.Atoi(strings.TrimSpace(string(raw)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	process, err := os.FindProcess(pid)
-	if err == nil {
-		err = process.Kill()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
+	return process
 }
 
 // config returns a driver's configuration for the test bed.
@@ -254,7 +248,7 @@ type login struct {
 	pty *os.File
 }
 
-// logIn opens the serial console and logs in as root.
+// logIn opens the serial console and logs in as root. The caller closes it.
 func logIn(t testing.TB, d *Driver, id string) *login {
 	t.Helper()
 	h, err := d.configured()
@@ -274,7 +268,6 @@ func logIn(t testing.TB, d *Driver, id string) *login {
 		t.Fatal(err)
 	}
 	l := &login{t: t, d: d, id: id, pty: pty}
-	t.Cleanup(func() { _ = pty.Close() })
 	prompts := strings.Count(console(t, d, id), "Password: ")
 	shells := strings.Count(console(t, d, id), "built-in shell")
 	l.enter("root")
@@ -282,6 +275,12 @@ func logIn(t testing.TB, d *Driver, id string) *login {
 	l.enter("kilonova")
 	waitConsole(t, d, id, "built-in shell", shells+1)
 	return l
+}
+
+// close hangs up. The shell in the guest stays.
+func (l *login) close() {
+	l.t.Helper()
+	must(l.t, l.pty.Close())
 }
 
 func (l *login) enter(line string) {

@@ -37,7 +37,7 @@ func applyHostRegister(tx *state.Txn, r *structs.HostRegisterRequest) (*structs.
 var HostStatus = register(12, "host-status", func(tx *state.Txn, r *structs.HostStatusRequest) (None, error) {
 	for _, c := range r.Changes {
 		old := tx.Host(c.HostID)
-		if old == nil || old.Epoch != c.Epoch || old.Status == c.Status {
+		if old == nil || old.Epoch != c.Epoch || !leadsTo(old.Status, c.Status) {
 			continue
 		}
 		h := old.Copy()
@@ -49,6 +49,12 @@ var HostStatus = register(12, "host-status", func(tx *state.Txn, r *structs.Host
 	}
 	return None{}, nil
 })
+
+// leadsTo reports whether a host goes from one status to another without registering: up to suspect and back, and from both to down. A change that was
+// proposed before another one was applied must not bring a host back that is down.
+func leadsTo(from, to structs.HostStatus) bool {
+	return from != to && from != structs.HostDown
+}
 
 // loseHost tells every operation on the host that its host is lost.
 func loseHost(tx *state.Txn, h *structs.Host, now structs.Time) {

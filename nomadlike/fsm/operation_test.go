@@ -144,6 +144,23 @@ func TestHostLostWhileBuilding(t *testing.T) {
 	require.Empty(t, w.hosts[first].guests)
 }
 
+// Gossip's word, proposed before a lease ended and applied after, does not bring the host back.
+func TestDownStaysDown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	set := func(st structs.HostStatus) structs.HostStatus {
+		_, err := fsm.HostStatus.Propose(context.Background(), w, &structs.HostStatusRequest{Changes: []structs.HostStatusChange{{HostID: "id-host-0", Epoch: 1, Status: st}}, Now: w.now})
+		require.NoError(t, err)
+		return w.store.Snapshot().Host("id-host-0").Status
+	}
+	require.Equal(t, structs.HostSuspect, set(structs.HostSuspect))
+	require.Equal(t, structs.HostUp, set(structs.HostUp))
+	require.Equal(t, structs.HostDown, set(structs.HostDown))
+	require.Equal(t, structs.HostDown, set(structs.HostSuspect))
+	require.Equal(t, structs.HostDown, set(structs.HostUp))
+	require.Equal(t, structs.HostUp, w.addHost("host-0").Status, "only a registration does")
+}
+
 // Deleting an instance whose host is down is done at once, and its guest goes when the host is back.
 func TestDeleteWhileHostDown(t *testing.T) {
 	t.Parallel()

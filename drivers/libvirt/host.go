@@ -43,8 +43,7 @@ type host struct {
 	kick   chan struct{} // asks for a fingerprint now
 }
 
-// newHost makes the folders and decides between KVM and emulation, which may take as long as kvmProbeTimeout the first
-// time after the machine booted.
+// newHost makes the folders and decides between KVM and emulation, which may take as long as kvmPatience the first time after the machine booted.
 func newHost(ctx context.Context, cfg *Config, log hclog.Logger, events *hub[*driver.Event], fingerprints *hub[*driver.Fingerprint]) (*host, error) {
 	if err := os.MkdirAll(cfg.InstancesDir, 0o711); err != nil {
 		return nil, invalid("instances_dir %s cannot be made: %v", cfg.InstancesDir, err)

@@ -62,14 +62,47 @@ func chooseVirtType(ctx context.Context, cfg *Config, log hclog.Logger) (VirtTyp
 	if err != nil {
 		return VirtQEMU, fmt.Sprintf("guests are emulated: KVM could not be tried, %v", err), nil
 	}
-	verdict, err := cachedVerdict(ctx, filepath.Join(cfg.StateDir, "kvm-probe.json"), path, log)
+	verdict, err := promptVerdict(ctx, filepath.Join(cfg.StateDir, "kvm-probe.json"), path, log)
 	if err != nil {
 		return "", "", err
+	}
+	if verdict == nil {
+		return VirtQEMU, fmt.Sprintf("guests are emulated for now: KVM is being tried and gave no answer within %s; "+
+			"if it works after all, it is used from the driver's next start on", kvmPatience), nil
 	}
 	if verdict.Works {
 		return VirtKVM, "", nil
 	}
 	return VirtQEMU, "guests are emulated: KVM does not work here, " + verdict.Reason, nil
+}
+
+// kvmPatience is how long the host waits for the probe guest before it begins with emulation. Where KVM works the guest is done in half a second; where it
+// hangs, or takes seconds to fail, nobody should have to wait to be told so.
+const kvmPatience = 1500 * time.Millisecond
+
+// promptVerdict is cachedVerdict that does not wait longer than kvmPatience: then it returns nil, and the probe goes on for the next start.
+func promptVerdict(ctx context.Context, file, emulator string, log hclog.Logger) (*kvmVerdict, error) {
+	type result struct {
+		verdict *kvmVerdict
+		err     error
+	}
+	done := make(chan result, 1)
+	go func() {
+		pctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*kvmProbeTimeout)
+		defer cancel()
+		v, err := cachedVerdict(pctx, file, emulator, log)
+		done <- result{v, err}
+	}()
+	timer := time.NewTimer(kvmPatience)
+	defer timer.Stop()
+	select {
+	case r := <-done:
+		return r.verdict, r.err
+	case <-timer.C:
+		return nil, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // cachedVerdict returns what an earlier probe of this boot and this QEMU found, or probes.

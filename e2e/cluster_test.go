@@ -130,12 +130,16 @@ func (f *fleet) waitHosts(n int) {
 
 // prepare uploads an image and makes a flavor; it returns their ids.
 func (f *fleet) prepare(c *cloud, imageFile []byte) (image, flavor string) {
+	return f.prepareNamed(c, imageFile, "test")
+}
+
+func (f *fleet) prepareNamed(c *cloud, imageFile []byte, name string) (image, flavor string) {
 	ctx := context.Background()
-	im, err := images.Create(ctx, c.image, images.CreateOpts{Name: "test", DiskFormat: "raw", ContainerFormat: "bare"}).Extract()
+	im, err := images.Create(ctx, c.image, images.CreateOpts{Name: name, DiskFormat: "raw", ContainerFormat: "bare"}).Extract()
 	require.NoError(f.t, err)
 	require.NoError(f.t, imagedata.Upload(ctx, c.image, im.ID, bytes.NewReader(imageFile)).ExtractErr())
 	disk := 0
-	fl, err := flavors.Create(ctx, c.compute, flavors.CreateOpts{Name: "tiny", RAM: 64, VCPUs: 1, Disk: &disk}).Extract()
+	fl, err := flavors.Create(ctx, c.compute, flavors.CreateOpts{Name: "flavor-" + name, RAM: 64, VCPUs: 1, Disk: &disk}).Extract()
 	require.NoError(f.t, err)
 	return im.ID, fl.ID
 }

@@ -33,6 +33,8 @@ type Config struct {
 	Traits             []string          `json:"traits"`
 	CPUFeatures        []string          `json:"cpu_features"`
 	Attributes         map[string]string `json:"attributes"`
+	// ImageFormats are those that it claims to need. The default begins with "none": it reads no image, so the agent need not fetch any.
+	ImageFormats []string `json:"image_formats"`
 
 	Script
 }
@@ -76,6 +78,7 @@ func defaults() *Config {
 		VCPUs: 1000, MemoryMiB: 800_000, DiskGiB: 600_000,
 		HypervisorType: "fake", HypervisorVersion: 1_000_000,
 		Architectures: []string{"x86_64"},
+		ImageFormats:  []string{"none", "raw", "qcow2", "vmdk", "vhd", "vhdx", "vdi", "iso", "ami", "aki", "ari", "ploop"},
 	}
 }
 
@@ -106,6 +109,8 @@ func parseConfig(raw []byte) (*Config, error) {
 		return nil, invalid("fake driver: disk_gib is %d: 0 or more is right", c.DiskGiB)
 	case c.HypervisorVersion < 0:
 		return nil, invalid("fake driver: hypervisor_version is %d: 0 or more is right", c.HypervisorVersion)
+	case len(c.ImageFormats) == 0:
+		return nil, invalid("fake driver: image_formats is empty: at least one, such as none, is right")
 	case len(c.Architectures) == 0:
 		return nil, invalid("fake driver: architectures is empty: at least one, such as x86_64, is right")
 	}

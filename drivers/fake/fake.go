@@ -114,11 +114,16 @@ func (d *Driver) Close() error {
 
 // Capabilities implements driver.Driver.
 func (d *Driver) Capabilities(context.Context) (*driver.Capabilities, error) {
+	d.mu.Lock()
+	formats := defaults().ImageFormats
+	if d.config != nil {
+		formats = d.config.ImageFormats
+	}
+	d.mu.Unlock()
 	return &driver.Capabilities{
-		Name:    Name,
-		Version: version,
-		// It never reads an image, so it takes them all and the agent need not convert.
-		ImageFormats: []string{"none", "raw", "qcow2", "vmdk", "vhd", "vhdx", "vdi", "iso", "ami", "aki", "ari", "ploop"},
+		Name:         Name,
+		Version:      version,
+		ImageFormats: formats,
 		Methods:      driver.OptionalMethods(),
 		Traits: []string{
 			"COMPUTE_ACCELERATORS", "COMPUTE_DEVICE_TAGGING", "COMPUTE_IMAGE_TYPE_RAW", "COMPUTE_MEM_BACKING_FILE",

@@ -94,7 +94,7 @@ func (c *Client) goRun(f func(context.Context)) {
 	}()
 }
 
-// Close stops the client; guests go on. With leave the hosts are down at once instead of after their leases.
+// Close stops the client; guests go on. With leave its hosts take no new instances from now on.
 func (c *Client) Close(leave bool) {
 	c.cancel()
 	c.wg.Wait()
@@ -113,12 +113,18 @@ func (c *Client) Close(leave bool) {
 	}
 }
 
-// call asks one server after the other until one can be reached. Only what may be repeated goes through here.
+// call asks one server after the other until one answers. Only what may be repeated goes through here. The servers that are left share the time that is
+// left, so that one that hangs does not cost the whole of it.
 func call[Resp any](ctx context.Context, c *Client, method string, req any) (*Resp, error) {
 	err := error(structs.Errorf(structs.KindUnavailable, "no server is known yet"))
-	for _, addr := range c.cfg.Servers() {
+	servers := c.cfg.Servers()
+	for i, addr := range servers {
+		limit := 20 * time.Second
+		if dl, ok := ctx.Deadline(); ok {
+			limit = min(limit, time.Until(dl)/time.Duration(len(servers)-i))
+		}
 		var resp *Resp
-		actx, cancel := context.WithTimeout(ctx, 20*time.Second)
+		actx, cancel := context.WithTimeout(ctx, limit)
 		resp, err = rpc.Call[Resp](actx, c.cfg.Pool, addr, method, req)
 		cancel()
 		if err == nil || !structs.IsKind(err, structs.KindUnavailable) && !structs.IsKind(err, structs.KindTimeout) {

@@ -158,15 +158,11 @@ func (s *Server) hostHeartbeat(ctx context.Context, req *structs.HostHeartbeatRe
 	return resp, nil
 }
 
-// hostLeave is Host.Leave: the client goes in good order and its host is down at once, without waiting for the lease to end.
+// hostLeave is Host.Leave: the client goes in good order, perhaps to be back in a moment with a newer program. Its host takes no more instances from now on,
+// but keeps its lease: a build that was under way goes on when the client is back in time, and moves elsewhere when the lease ends.
 func (s *Server) hostLeave(ctx context.Context, req *structs.HostLeaveRequest) (*structs.Ack, error) {
 	_, err := fsm.HostStatus.Propose(ctx, s, &structs.HostStatusRequest{Now: now(), Changes: []structs.HostStatusChange{
-		{HostID: req.HostID, Epoch: req.Epoch, Status: structs.HostDown, Reason: "its client left"}}})
-	s.leases.mu.Lock()
-	if s.leases.table != nil {
-		s.leases.table.Drop(req.HostID)
-	}
-	s.leases.mu.Unlock()
+		{HostID: req.HostID, Epoch: req.Epoch, Status: structs.HostSuspect, Reason: "its client was stopped"}}})
 	return &structs.Ack{}, err
 }
 

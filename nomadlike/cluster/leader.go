@@ -62,23 +62,26 @@ func (s *Server) setEstablished(v bool) {
 	s.mu.Unlock()
 }
 
-// lead runs the duties until the returned function is called. When it cannot establish itself it hands leadership away.
+// lead runs the duties until the returned function is called. When it cannot establish itself it hands leadership away, or, when nobody takes it, tries again.
 func (s *Server) lead(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Add(1)
 	go func() {
 		defer wg.Done()
-		s.establish(ctx)
+		for attempt := 0; ctx.Err() == nil && !s.establish(ctx); attempt++ {
+			pause(ctx, attempt) // nobody took over, or this server is alone: try again
+		}
 	}()
 	return func() { cancel(); wg.Wait() }
 }
 
-func (s *Server) establish(ctx context.Context) {
+// establish passes the barrier, runs the duties until ctx ends and stops them. It returns false when it failed before.
+func (s *Server) establish(ctx context.Context) bool {
 	if err := s.node.Barrier(30 * time.Second); err != nil {
 		s.logger.Error("new leader cannot pass its barrier; handing leadership away", "error", err)
 		_ = s.node.TransferLeadership()
-		return
+		return false
 	}
 	s.logger.Info("this server leads the cluster", "server_id", s.cfg.ID, "index", s.store.Index())
 	var stops []func()
@@ -91,14 +94,14 @@ func (s *Server) establish(ctx context.Context) {
 	}()
 	for _, d := range s.leaderDuties() {
 		if ctx.Err() != nil {
-			return
+			return false
 		}
 		stop, err := d.start(ctx)
 		s.duties.started(d.name, err)
 		if err != nil {
 			s.logger.Error("cannot start a duty of the leader; handing leadership away", "duty", d.name, "error", err)
 			_ = s.node.TransferLeadership()
-			return
+			return false
 		}
 		if stop != nil {
 			stops = append(stops, stop)
@@ -106,6 +109,7 @@ func (s *Server) establish(ctx context.Context) {
 	}
 	s.setEstablished(true)
 	<-ctx.Done()
+	return true
 }
 
 // periodic makes a duty of a function that takes no input, is idempotent and runs on a signal and on a period. A run's error is kept

@@ -6,7 +6,7 @@ import (
 )
 
 // InstancePin pins an instance to its availability zone or unpins it (PUT /servers/{id} from microversion 2.104 on).
-var InstancePin = register(40, "instance-pin", func(tx *state.Txn, r *structs.InstancePinRequest) (None, error) {
+var InstancePin = register(22, "instance-pin", func(tx *state.Txn, r *structs.InstancePinRequest) (None, error) {
 	old := tx.Instance(r.ID)
 	if old == nil || old.Deleted() {
 		return None{}, notFound(r.ID)

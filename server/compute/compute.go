@@ -24,11 +24,11 @@ const (
 
 // Options are what an operator may set. The zero value is Nova's defaults.
 type Options struct {
-	NoAdminPass      bool   // the reverse of [api]enable_instance_password: create does not show a password
-	DefaultZone      string // [DEFAULT]default_schedule_zone: of instances whose request names none; "" is any
-	MaxPerRequest    int    // the most instances that one request may ask for, whatever the quota says; 0 is 10000
-	Now              func() time.Time
-	ConsoleLineLimit int // the most lines of console output in one answer; 0 is no limit
+	NoAdminPass      bool             // the reverse of [api]enable_instance_password: create does not show a password
+	DefaultZone      string           // [DEFAULT]default_schedule_zone: of instances whose request names none; "" is any
+	MaxPerRequest    int              // the most instances that one request may ask for, whatever the quota says; 0 is 10000
+	ConsoleLineLimit int              // the most lines of console output in one answer; 0 is no limit
+	Now              func() time.Time // puts the time into commands; nil is time.Now
 }
 
 type service struct {

@@ -17,14 +17,14 @@ import (
 
 func (s *service) flavorRoutes() []httpapi.Route {
 	admin := func(verb string) httpapi.Rule { return httpapi.Admin("os_compute_api:os-flavor-manage:" + verb) }
-	any := httpapi.Authenticated("os_compute_api:flavors") // Nova asks nothing but a token
+	anyone := httpapi.Authenticated("os_compute_api:flavors") // Nova asks nothing but a token
 	specs := func(verb string) httpapi.Rule {
 		return httpapi.ReaderOrAdmin("os_compute_api:os-flavor-extra-specs:" + verb)
 	}
 	return []httpapi.Route{
-		{Method: http.MethodGet, Path: "/flavors", Rule: any, Query: flavorListQuery, Handler: s.listFlavors},
-		{Method: http.MethodGet, Path: "/flavors/detail", Rule: any, Query: flavorListQuery, Handler: s.listFlavors},
-		{Method: http.MethodGet, Path: "/flavors/{id}", Rule: any, Query: noQuery, Handler: s.showFlavor},
+		{Method: http.MethodGet, Path: "/flavors", Rule: anyone, Query: flavorListQuery, Handler: s.listFlavors},
+		{Method: http.MethodGet, Path: "/flavors/detail", Rule: anyone, Query: flavorListQuery, Handler: s.listFlavors},
+		{Method: http.MethodGet, Path: "/flavors/{id}", Rule: anyone, Query: noQuery, Handler: s.showFlavor},
 		{Method: http.MethodPost, Path: "/flavors", Rule: admin("create"), Body: flavorCreateSchema, Handler: s.createFlavor},
 		{Method: http.MethodPut, Path: "/flavors/{id}", Min: 55, Rule: admin("update"), Body: flavorUpdateSchema, Handler: s.updateFlavor},
 		{Method: http.MethodDelete, Path: "/flavors/{id}", Rule: admin("delete"), Status: http.StatusAccepted, Handler: s.deleteFlavor},

@@ -1,6 +1,7 @@
 package compute
 
 import (
+	"cmp"
 	"encoding/json"
 	"net"
 	"net/http"
@@ -43,6 +44,9 @@ func hostIDText(r *httpapi.Request, h *structs.Host) string {
 	return string(h.ID)
 }
 
+// nodeName is the hypervisor's name, the host's when its driver gives it none.
+func nodeName(h *structs.Host) string { return cmp.Or(h.HypervisorHostname, h.Name) }
+
 // hostState and hostEnabled are Nova's two words for a compute service. A suspect host is up until its lease ends.
 func hostState(h *structs.Host) string {
 	if h.ForcedDown || h.Status == structs.HostDown {
@@ -79,7 +83,7 @@ type hypervisorView struct {
 }
 
 func (w hypervisorView) of(h *structs.Host) map[string]any {
-	v := map[string]any{"id": hostKeyOf(w.r, h), "hypervisor_hostname": h.HypervisorHostname, "state": hostState(h), "status": hostEnabled(h)}
+	v := map[string]any{"id": hostKeyOf(w.r, h), "hypervisor_hostname": nodeName(h), "state": hostState(h), "status": hostEnabled(h)}
 	if w.detail {
 		w.addDetail(v, h)
 	}
@@ -206,7 +210,7 @@ func matchingHosts(hosts []*structs.Host, text string) ([]*structs.Host, error) 
 	low := strings.ToLower(text)
 	var found []*structs.Host
 	for _, h := range hosts {
-		if strings.Contains(strings.ToLower(h.HypervisorHostname), low) {
+		if strings.Contains(strings.ToLower(nodeName(h)), low) {
 			found = append(found, h)
 		}
 	}

@@ -255,12 +255,16 @@ func (s *service) proposeInstances(r *httpapi.Request, rd state.Reader, model *s
 		return nil, structs.Errorf(structs.KindInternal, "encode instance: %w", err)
 	}
 	perCommand := max(1, int64(entryBudget/(len(one)+600))) // 600 bytes for the operation and the evaluation
-	most = min(most, max(least, roomFor(rd, model)))
+	room := roomFor(rd, model)
+	most = min(most, max(least, room))
 	var made []structs.InstanceID
 	for int64(len(made)) < most {
 		n := min(perCommand, most-int64(len(made)))
 		req := s.createRequest(r, model, int64(len(made)), n, most > 1)
 		req.MinCount = int(max(1, min(n, least-int64(len(made)))))
+		if room < least { // it will be refused: let the refusal speak of what was asked for
+			req.MinCount = int(least)
+		}
 		ids, err := fsm.InstanceCreate.Propose(r.Context(), r.Core, req)
 		made = append(made, ids...)
 		if err != nil {

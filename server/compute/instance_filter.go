@@ -15,11 +15,11 @@ import (
 
 // instanceFilter is what a list's query asks of instances (http-conventions §7, states.md §4).
 type instanceFilter struct {
-	project  structs.ProjectID // "" is all projects
-	live     bool              // instances that are there
-	deleted  bool              // instances that are gone
-	impossib bool              // nothing can match
-	tests    []func(*structs.Instance) bool
+	project structs.ProjectID // "" is all projects
+	live    bool              // instances that are there
+	deleted bool              // instances that are gone
+	nothing bool              // nothing can match
+	tests   []func(*structs.Instance) bool
 }
 
 // forUsers says from which microversion on a user may filter by a parameter; administrators may filter by all.
@@ -71,15 +71,15 @@ func newInstanceFilter(r *httpapi.Request, rd state.Reader, detail bool) (*insta
 	f.byTags(opts)
 	if id, ok := opts["flavor"]; ok {
 		if rd.Flavor(structs.FlavorID(id)) == nil {
-			f.impossib = true
+			f.nothing = true
 		}
 		f.equal(id, func(i *structs.Instance) string { return string(i.Flavor.ID) })
 	}
 	if _, ok := opts["ip"]; ok {
-		f.impossib = true // no instance has an address before a network service exists
+		f.nothing = true // no instance has an address before a network service exists
 	}
 	if _, ok := opts["ip6"]; ok {
-		f.impossib = true
+		f.nothing = true
 	}
 	return f, f.byColumns(rd, opts)
 }
@@ -111,7 +111,7 @@ func (f *instanceFilter) byStatus(r *httpapi.Request, opts map[string]string) er
 		if r.Version >= 38 {
 			return httpapi.BadRequest("Invalid status value")
 		}
-		f.impossib = true
+		f.nothing = true
 		return nil
 	}
 	if len(vms) == 1 && vms[0] == structs.VMDeleted {
@@ -308,7 +308,7 @@ func nodeColumn(i *structs.Instance, rd state.Reader) (string, bool) {
 		return "", false
 	}
 	if h := rd.Host(i.HostID); h != nil {
-		return h.HypervisorHostname, true
+		return nodeName(h), true
 	}
 	return "", false
 }
@@ -360,7 +360,7 @@ func (f *instanceFilter) match(i *structs.Instance) bool {
 // candidates iterates over what the tests are worth asking of, newest first within a project.
 func (f *instanceFilter) candidates(rd state.Reader) iter.Seq[*structs.Instance] {
 	return func(yield func(*structs.Instance) bool) {
-		if f.impossib {
+		if f.nothing {
 			return
 		}
 		for _, seq := range f.sequences(rd) {

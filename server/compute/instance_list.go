@@ -68,11 +68,7 @@ func pick(all iter.Seq[*structs.Instance], match func(*structs.Instance) bool, o
 
 func encodeInstances(r *httpapi.Request, rd state.Reader, found []*structs.Instance, p httpapi.Page, detail bool) json.RawMessage {
 	w := newViewer(r, rd)
-	each := 320
-	if detail {
-		each = 2048
-	}
-	b := append(make([]byte, 0, len(found)*each+256), `{"servers":[`...)
+	b := append(make([]byte, 0, 4096), `{"servers":[`...)
 	for n, i := range found {
 		if n > 0 {
 			b = append(b, ',')
@@ -81,6 +77,9 @@ func encodeInstances(r *httpapi.Request, rd state.Reader, found []*structs.Insta
 			b = w.appendDetail(b, i, shapeDetail)
 		} else {
 			b = w.appendBasic(b, i)
+		}
+		if n == 0 { // the others are likely to be as large as the first, give or take a tenth
+			b = slices.Grow(b, len(b)*(len(found)-1)*11/10+256)
 		}
 	}
 	b = append(b, ']')

@@ -74,7 +74,7 @@ func requestedHost(rd state.Reader, host, node string) (string, error) {
 		return h.Name, nil
 	}
 	h := rd.HostByName(host)
-	if h == nil || node != "" && h.HypervisorHostname != node {
+	if h == nil || node != "" && nodeName(h) != node {
 		missing := host
 		if h != nil {
 			missing = node
@@ -86,7 +86,7 @@ func requestedHost(rd state.Reader, host, node string) (string, error) {
 
 func hostByNode(rd state.Reader, node string) *structs.Host {
 	for h := range rd.Hosts() {
-		if h.HypervisorHostname == node {
+		if nodeName(h) == node {
 			return h
 		}
 	}

@@ -208,7 +208,7 @@ func (w *viewer) appendAdmin(b []byte, i *structs.Instance) []byte {
 	node := ""
 	h := w.host(i.HostID)
 	if h != nil {
-		node = h.HypervisorHostname
+		node = nodeName(h)
 	}
 	b = appendNullable(b, "OS-EXT-SRV-ATTR:host", i.Host)
 	b = appendNullable(b, "OS-EXT-SRV-ATTR:hypervisor_hostname", node)
@@ -225,7 +225,7 @@ func (w *viewer) appendAdmin(b []byte, i *structs.Instance) []byte {
 	b = appendStringField(b, "OS-EXT-SRV-ATTR:reservation_id", i.ReservationID)
 	b = appendStringField(b, "OS-EXT-SRV-ATTR:kernel_id", i.ImageProps["kernel_id"])
 	b = appendStringField(b, "OS-EXT-SRV-ATTR:ramdisk_id", i.ImageProps["ramdisk_id"])
-	b = appendStringField(b, "OS-EXT-SRV-ATTR:root_device_name", rootDevice(i))
+	b = appendNullable(b, "OS-EXT-SRV-ATTR:root_device_name", rootDevice(i))
 	b = appendField(b, "OS-EXT-SRV-ATTR:user_data")
 	if len(i.UserData) == 0 {
 		return append(b, "null"...)

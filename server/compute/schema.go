@@ -19,7 +19,7 @@ var shared = strings.NewReplacer(
 	`@amount`, `{"type": ["integer", "string"], "pattern": "^[0-9]+$", "minimum": 1, "maximum": 2147483647}`,
 	`@uuid`, `{"type": "string", "format": "uuid"}`,
 	`@host`, `{"type": "string", "pattern": "^[a-zA-Z0-9-._]*$", "minLength": 1, "maxLength": 255}`,
-	`@regex`, `{"type": "string", "format": "regex"}`,
+	`@regex`, `{"type": "string", "format": "regex", "minLength": 1}`,
 	`@text255`, `{"type": "string", "maxLength": 255}`,
 	`@text`, `{"type": "string"}`,
 	`@time`, `{"type": "string", "format": "date-time"}`,
@@ -162,8 +162,8 @@ const instanceListParams = `
 	"sort_key": {"type": "string", "x-when": [
 		{"max": 74, "schema": {"enum": [` + sortKeys + `, ` + ignoredSortKeys + `]}},
 		{"min": 75, "schema": {"enum": [` + sortKeys + `]}}]},
-	"tags": {"x-min": 26, "type": "string", "format": "regex"}, "tags-any": {"x-min": 26, "type": "string", "format": "regex"},
-	"not-tags": {"x-min": 26, "type": "string", "format": "regex"}, "not-tags-any": {"x-min": 26, "type": "string", "format": "regex"},
+	"tags": {"x-min": 26, "type": "string", "format": "regex", "minLength": 1}, "tags-any": {"x-min": 26, "type": "string", "format": "regex", "minLength": 1},
+	"not-tags": {"x-min": 26, "type": "string", "format": "regex", "minLength": 1}, "not-tags-any": {"x-min": 26, "type": "string", "format": "regex", "minLength": 1},
 	"changes-before": {"x-min": 66, "type": "string", "format": "date-time"},
 	"locked": {"x-min": 73, "type": "string"}`
 

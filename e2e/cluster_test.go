@@ -46,8 +46,14 @@ func (f *fleet) config(name, ip, role string) *agent {
 	return a
 }
 
-// newFleet starts three servers and two clients, whose client block has the extra lines, and logs in as the administrator that it bootstraps.
+// newFleet starts three servers and two clients with the fake driver, and logs in as the administrator that it bootstraps. driverConfig is added to the clients' files.
 func newFleet(t *testing.T, driverConfig string) *fleet {
+	t.Helper()
+	return startFleet(t, func(int) string { return "drivers = [\"fake\"]\n" }, func(int) string { return driverConfig })
+}
+
+// startFleet starts three servers and two clients, whose client blocks and files have the lines that the functions return.
+func startFleet(t *testing.T, clientBlock, clientFile func(i int) string) *fleet {
 	t.Helper()
 	f := &fleet{t: t, net: nextNet()}
 	join := fmt.Sprintf("encrypt = %q\n retry_join = [\"%s.1\", \"%s.2\", \"%s.3\"]\n retry_interval = \"200ms\"\n", gossipKey, f.net, f.net, f.net)
@@ -57,7 +63,7 @@ func newFleet(t *testing.T, driverConfig string) *fleet {
 	}
 	for i := 1; i <= 2; i++ {
 		f.clients = append(f.clients, f.config(fmt.Sprintf("client-%d", i), fmt.Sprintf("%s.%d", f.net, 10+i),
-			fmt.Sprintf("client {\n enabled = true\n drivers = [\"fake\"]\n %s}\n%s", join, driverConfig)))
+			fmt.Sprintf("client {\n enabled = true\n %s %s}\n%s", clientBlock(i), join, clientFile(i))))
 	}
 	for _, a := range append(f.servers, f.clients...) {
 		a.start()

@@ -6,7 +6,7 @@ import (
 )
 
 // ImageReplace writes an image's metadata when nobody has changed it since it was read.
-var ImageReplace = register(60, "image-replace", func(tx *state.Txn, r *structs.ImageReplaceRequest) (None, error) {
+var ImageReplace = register(23, "image-replace", func(tx *state.Txn, r *structs.ImageReplaceRequest) (None, error) {
 	old := tx.Image(r.Image.ID)
 	switch {
 	case old == nil:

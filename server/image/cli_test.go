@@ -1,0 +1,145 @@
+package image
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// keystone answers as much of Identity as a client needs to find the image endpoint: any password gives the token.
+func (c *cloud) keystone(token string) string {
+	var url string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if r.Method != http.MethodPost {
+			_, _ = fmt.Fprintf(w, `{"version": {"id": "v3.14", "status": "stable", "links": [{"rel": "self", "href": "%s/v3/"}]}}`, url)
+			return
+		}
+		w.Header().Set("X-Subject-Token", token)
+		w.WriteHeader(http.StatusCreated)
+		_, _ = fmt.Fprintf(w, `{"token": {"methods": ["password"], "expires_at": "2099-01-01T00:00:00.000000Z", "issued_at": "2020-01-01T00:00:00.000000Z",
+			"user": {"id": "u", "name": "u", "domain": {"id": "default", "name": "Default"}}, "project": {"id": "p1", "name": "p1", "domain": {"id": "default", "name": "Default"}},
+			"roles": [], "audit_ids": ["a"], "catalog": [{"type": "image", "name": "glance", "id": "i", "endpoints": [
+			{"id": "e", "interface": "public", "region": "RegionOne", "region_id": "RegionOne", "url": "%s/image"}]}]}}`, c.url)
+	}))
+	c.t.Cleanup(server.Close)
+	url = server.URL
+	return url
+}
+
+// openstack runs the stock command; it returns what -f json answered.
+func (c *cloud) openstack(identity string, args ...string) (any, error) {
+	c.t.Helper()
+	all := append([]string{"--os-auth-url", identity + "/v3", "--os-username", "u", "--os-password", "x", "--os-project-name", "p1",
+		"--os-user-domain-id", "default", "--os-project-domain-id", "default", "image"}, args...)
+	cmd := exec.CommandContext(c.t.Context(), "openstack", all...)
+	cmd.Env = append(os.Environ(), "HOME="+c.t.TempDir())
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		c.t.Logf("openstack image %v: %v\n%s", args, err, stderr.String())
+		return nil, err
+	}
+	var v any
+	if stdout.Len() > 0 {
+		require.NoError(c.t, json.Unmarshal(stdout.Bytes(), &v), stdout.String())
+	}
+	return v, nil
+}
+
+// TestStockClient runs python-openstackclient where it is installed.
+func TestStockClient(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("starts python several times")
+	}
+	if _, err := exec.LookPath("openstack"); err != nil {
+		t.Skip("python-openstackclient is not installed")
+	}
+	c := newCloud(t, func(o *Options) { o.DefaultLimit = 2 })
+	identity := c.keystone(member)
+	run := func(args ...string) any {
+		t.Helper()
+		v, err := c.openstack(identity, args...)
+		require.NoError(t, err, "%v", args)
+		return v
+	}
+	file := filepath.Join(t.TempDir(), "disk.raw")
+	data := bytes.Repeat([]byte("disk"), 10_000)
+	require.NoError(t, os.WriteFile(file, data, 0o600))
+	v := run("create", "-f", "json", "--file", file, "--disk-format", "raw", "--container-format", "bare", "--private", "--property", "hw_disk_bus=scsi",
+		"--tag", "one", "--min-disk", "1", "cirros").(map[string]any)
+	require.Equal(t, "queued", v["status"], "the client shows what it got before the upload")
+	require.EqualValues(t, "active", c.stored(v["id"].(string)).Status)
+	list := run("list", "-f", "json", "--long", "--tag", "one").([]any)
+	require.Len(t, list, 1)
+	for range 3 {
+		c.image(member, `{}`)
+	}
+	require.Len(t, run("list", "-f", "json"), 4, "over several pages")
+	v = run("show", "-f", "json", "cirros").(map[string]any)
+	require.EqualValues(t, len(data), v["size"])
+	saved := filepath.Join(t.TempDir(), "saved")
+	run("save", "--file", saved, "cirros")
+	got, err := os.ReadFile(saved)
+	require.NoError(t, err)
+	require.Equal(t, data, got)
+	run("set", "--name", "renamed", "--property", "os_distro=cirros", "--tag", "two", "--protected", "cirros")
+	rec := c.stored(v["id"].(string))
+	require.Equal(t, "renamed", rec.Name)
+	require.Equal(t, []string{"one", "two"}, rec.Tags)
+	require.Equal(t, "cirros", rec.Properties["os_distro"])
+	run("unset", "--property", "os_distro", "--tag", "one", "renamed")
+	_, err = c.openstack(identity, "delete", "renamed")
+	require.Error(t, err, "protected")
+	run("set", "--unprotected", "renamed")
+	run("delete", "renamed")
+	require.Nil(t, c.stored(string(rec.ID)))
+}
+
+// TestGlanceClient runs python-glanceclient, which reads the schemas, where it is installed.
+func TestGlanceClient(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("starts python several times")
+	}
+	if _, err := exec.LookPath("glance"); err != nil {
+		t.Skip("python-glanceclient is not installed")
+	}
+	c := newCloud(t, nil)
+	home, identity := t.TempDir(), c.keystone(member)
+	run := func(stdin string, args ...string) string {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), "glance", append([]string{"--os-auth-url", identity + "/v3", "--os-username", "u", "--os-password", "x",
+			"--os-project-name", "p1", "--os-user-domain-id", "default", "--os-project-domain-id", "default"}, args...)...)
+		cmd.Env = append(os.Environ(), "HOME="+home)
+		cmd.Stdin = strings.NewReader(stdin)
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, string(out))
+		return string(out)
+	}
+	const id = "0ac3fd4c-62c6-4c9b-b8f6-0a4e8f2c1d11"
+	file := filepath.Join(t.TempDir(), "disk.raw")
+	require.NoError(t, os.WriteFile(file, []byte("disk"), 0o600))
+	out := run("", "image-create", "--id", id, "--name", "cirros", "--disk-format", "raw", "--container-format", "bare", "--file", file, "--property", "a=b")
+	require.Contains(t, out, "active")
+	require.Contains(t, run("", "image-list"), id)
+	require.Contains(t, run("", "image-update", "--remove-property", "a", "--name", "renamed", id), "renamed")
+	saved := filepath.Join(t.TempDir(), "saved")
+	run("", "image-download", "--file", saved, id)
+	got, err := os.ReadFile(saved)
+	require.NoError(t, err)
+	require.Equal(t, "disk", string(got))
+	run("", "image-tag-update", id, "x")
+	run("", "image-delete", id)
+	require.Nil(t, c.stored(id))
+}

@@ -1,0 +1,118 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/kilonova-cloud/kilonova/nomadlike"
+	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+	"github.com/kilonova-cloud/kilonova/server/httpapi"
+)
+
+// download answers GET /v2/images/{image_id}/file, whole or a range of it; 204 when there is no data yet.
+func (s *service) download(r *httpapi.Request) (any, error) {
+	i, err := find(r)
+	if err != nil {
+		return nil, err
+	}
+	if i.Status != structs.ImageActive {
+		return nil, nil
+	}
+	b := &blobReader{ctx: r.Context(), blobs: r.Core.Blobs(), sha256: i.SHA256, size: i.Size}
+	defer b.close()
+	if err := b.reopen(); err != nil {
+		if structs.IsKind(err, structs.KindNotFound) {
+			return nil, structs.Errorf(structs.KindUnavailable, "No server that can be reached has the data of image %s now.", i.ID)
+		}
+		return nil, err
+	}
+	h := r.Writer.Header()
+	h.Set("Content-Type", "application/octet-stream")
+	h.Set("Content-MD5", i.MD5)
+	h.Set("Etag", `"`+i.SHA256+`"`)
+	http.ServeContent(r.Writer, r.Request, "", time.Time{}, b)
+	return httpapi.Written, nil
+}
+
+// blobReader is a blob that can be read from anywhere, also when it comes from another server as a stream: what lies before
+// the place asked for is skipped, and to go back the stream is opened anew.
+type blobReader struct {
+	ctx    context.Context
+	blobs  nomadlike.Blobs
+	sha256 string
+	size   int64
+	r      io.ReadCloser
+	at     int64 // where r is
+	want   int64 // where the next Read is to begin
+}
+
+func (b *blobReader) close() {
+	if b.r != nil {
+		_ = b.r.Close()
+		b.r = nil
+	}
+}
+
+func (b *blobReader) reopen() error {
+	b.close()
+	r, size, err := b.blobs.Open(b.ctx, b.sha256)
+	if err != nil {
+		return err
+	}
+	b.r, b.at = r, 0
+	if size >= 0 && size != b.size {
+		return structs.Errorf(structs.KindUnavailable, "the stored data has %d bytes and should have %d", size, b.size)
+	}
+	return nil
+}
+
+// Seek only notes the place.
+func (b *blobReader) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekCurrent:
+		offset += b.want
+	case io.SeekEnd:
+		offset += b.size
+	}
+	if offset < 0 {
+		return 0, errors.New("image data: seek before the start")
+	}
+	b.want = offset
+	return offset, nil
+}
+
+func (b *blobReader) Read(p []byte) (int, error) {
+	if b.want >= b.size {
+		return 0, io.EOF
+	}
+	if err := b.move(); err != nil {
+		return 0, err
+	}
+	n, err := b.r.Read(p)
+	b.at += int64(n)
+	b.want = b.at
+	return n, err
+}
+
+// move brings r to where the next Read is to begin.
+func (b *blobReader) move() error {
+	if b.at == b.want {
+		return nil
+	}
+	if s, ok := b.r.(io.Seeker); ok {
+		at, err := s.Seek(b.want, io.SeekStart)
+		b.at = at
+		return err
+	}
+	if b.want < b.at {
+		if err := b.reopen(); err != nil {
+			return err
+		}
+	}
+	n, err := io.CopyN(io.Discard, b.r, b.want-b.at)
+	b.at += n
+	return err
+}

@@ -25,7 +25,9 @@ type Config struct {
 	Advertise string
 	Version   string
 	Images    runner.ImageSource
-	Logger    hclog.Logger
+	// Prune drops from the hosts' image cache what has not been used for long; inUse has the hashes of the images that instances here were made from.
+	Prune  func(inUse map[string]bool) error
+	Logger hclog.Logger
 }
 
 // HostConfig is one host of the client.
@@ -84,6 +86,35 @@ func (c *Client) Start() {
 		c.goRun(h.reportLoop)
 	}
 	c.goRun(c.heartbeats)
+	if c.cfg.Prune != nil {
+		c.goRun(c.pruneLoop)
+	}
+}
+
+// prunePeriod is how often the image cache is looked through.
+const prunePeriod = 30 * time.Minute
+
+// pruneLoop prunes the image cache, once every host has been told which images its instances need: before that any file may be one.
+func (c *Client) pruneLoop(ctx context.Context) {
+	for sleep(ctx, prunePeriod) {
+		inUse, known := map[string]bool{}, true
+		c.mu.Lock()
+		for _, h := range c.hosts {
+			h.mu.Lock()
+			known = known && h.images != nil
+			for _, sha := range h.images {
+				inUse[sha] = true
+			}
+			h.mu.Unlock()
+		}
+		c.mu.Unlock()
+		if !known {
+			continue
+		}
+		if err := c.cfg.Prune(inUse); err != nil {
+			c.logger.Warn("cannot prune the image cache; it is tried again", "error", err)
+		}
+	}
 }
 
 func (c *Client) goRun(f func(context.Context)) {

@@ -27,9 +27,10 @@ type Host struct {
 	mu          sync.Mutex
 	fingerprint *driver.Fingerprint // nil until the driver spoke
 	caps        *driver.Capabilities
-	epoch       uint64 // of the lease; 0 until registered
-	register    bool   // register again: the host changed, or the cluster lost its lease
-	reconcile   bool   // compare what is there with what should be
+	epoch       uint64   // of the lease; 0 until registered
+	register    bool     // register again: the host changed, or the cluster lost its lease
+	images      []string // that instances here were made from, as of the last reconciliation; nil before the first
+	reconcile   bool     // compare what is there with what should be
 }
 
 func newHost(c *Client, cfg HostConfig) *Host {
@@ -276,6 +277,7 @@ func (h *Host) doReconcile(ctx context.Context) error {
 	}
 	h.mu.Lock()
 	h.reconcile = false
+	h.images = append(make([]string, 0, len(resp.Images)), resp.Images...)
 	h.mu.Unlock()
 	var errs []error
 	for _, g := range resp.Unknown {

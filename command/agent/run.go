@@ -114,6 +114,13 @@ func (a *agent) start(ctx context.Context) error {
 	if err := a.serveHTTP(); err != nil {
 		return err
 	}
+	if a.server != nil {
+		a.wg.Add(1)
+		go func() {
+			defer a.wg.Done()
+			a.recoverUploads(ctx)
+		}()
+	}
 	if a.client != nil {
 		a.client.Start()
 	}

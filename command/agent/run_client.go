@@ -30,7 +30,7 @@ func (a *agent) newClient() error {
 		return err
 	}
 	a.client = client.New(client.Config{RPC: a.rpc, Pool: a.pool, Servers: a.servers, Advertise: a.rpcAddr, Version: version.Get().Version,
-		Images: images, Logger: a.logger}, uuid.NewString())
+		Images: images, Prune: images.prune, Logger: a.logger}, uuid.NewString())
 	name := c.Drivers[0]
 	if a.drivers, err = newDriverSet(a, name); err != nil {
 		return err
@@ -156,6 +156,14 @@ func (i *images) fetch(ctx context.Context, sha256 string, offset int64) (io.Rea
 		}
 	}
 	return nil, 0, err
+}
+
+// keepUnused is how long an image that no instance of the host was made from stays in the cache: Nova's remove_unused_original_minimum_age_seconds.
+const keepUnused = 24 * time.Hour
+
+func (i *images) prune(inUse map[string]bool) error {
+	_, err := i.cache.Prune(inUse, 0, keepUnused)
+	return err
 }
 
 // Get returns an image for a driver.

@@ -12,9 +12,12 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/kilonova-cloud/kilonova/server/compute"
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
+	"github.com/kilonova-cloud/kilonova/server/httpapi/metrics"
 	"github.com/kilonova-cloud/kilonova/server/identity"
 	"github.com/kilonova-cloud/kilonova/server/image"
 	"github.com/kilonova-cloud/kilonova/server/native"
@@ -111,12 +114,22 @@ func (h *httpServer) reloadTLS(rt *Runtime) {
 // handler puts the services together. The catalog names those that answer, and no others.
 func (a *agent) handler() (http.Handler, error) {
 	auth := identity.NewAuthenticator(a.server)
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), a.server.Collector())
+	counts, err := metrics.New(registry)
+	if err != nil {
+		return nil, err
+	}
+	var scrape http.Handler
+	if a.rt.Telemetry.Prometheus {
+		scrape = metrics.Handler(registry)
+	}
 	services := []*httpapi.Service{compute.New(compute.Options{}), compute.Versions()}
 	services = append(services, identity.Services(identity.Options{Auth: auth, TokenTTL: a.rt.Server.TokenTTL,
 		Endpoints: []identity.Endpoint{identity.Compute, identity.Identity, identity.Image, identity.Placement}})...)
 	services = append(services, image.New(image.Options{Logger: a.logger.Named("image")})...)
 	services = append(services, placement.Services()...)
-	services = append(services, native.Services(native.Options{Auth: auth, Version: version.Get().Version})...)
+	services = append(services, native.Services(native.Options{Auth: auth, Version: version.Get().Version, Metrics: scrape})...)
 	services = append(services, native.BootstrapService(), native.MonitorService(a.logger))
-	return httpapi.NewHandler(a.server, services, httpapi.Options{Logger: a.logger.Named("http"), Auth: auth})
+	return httpapi.NewHandler(a.server, services, httpapi.Options{Logger: a.logger.Named("http"), Auth: auth, Metrics: counts})
 }

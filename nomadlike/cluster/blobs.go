@@ -110,14 +110,14 @@ func (b *blobs) Spread(ctx context.Context, sha256 string) ([]structs.ServerID, 
 
 // pull fetches a blob from another server into this one's store; concurrent pulls of one blob are one.
 func (b *blobs) pull(ctx context.Context, sha256, from string) error {
-	if b.store.Has(sha256) {
+	if b.store.Keep(sha256) {
 		return nil
 	}
 	mu, _ := b.pulls.LoadOrStore(sha256, &sync.Mutex{})
 	mu.(*sync.Mutex).Lock()
 	defer mu.(*sync.Mutex).Unlock()
 	defer b.pulls.Delete(sha256)
-	if b.store.Has(sha256) {
+	if b.store.Keep(sha256) {
 		return nil
 	}
 	r, size, err := OpenBlob(ctx, b.s.pool, from, structs.BlobRequest{SHA256: sha256, Local: true})
@@ -260,6 +260,6 @@ func (b *blobs) repair(ctx context.Context) error {
 		}
 		errs = append(errs, err)
 	}
-	_, err = b.store.GarbageCollect(func(sha string) bool { return r.ImageWithBytes(sha) != nil }, unneededAge)
+	_, err = blob.CollectUnneeded(r, b.store, unneededAge)
 	return errors.Join(append(slices.DeleteFunc(errs, func(e error) bool { return e == nil }), err)...)
 }

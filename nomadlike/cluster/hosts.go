@@ -247,6 +247,9 @@ func (s *Server) hostReconcile(ctx context.Context, req *structs.HostReconcileRe
 	}
 	resp := &structs.HostReconcileResponse{}
 	for ins := range r.InstancesOnHost(req.HostID) {
+		if ins.ImageSHA256 != "" {
+			resp.Images = append(resp.Images, ins.ImageSHA256)
+		}
 		if ins.OperationID == "" && !ins.Deleted() {
 			resp.Instances = append(resp.Instances, workOf(r, nil, ins))
 		}

@@ -49,7 +49,7 @@ func scenario(t *testing.T) *world {
 }
 
 // The log of an earlier program gives the snapshot that it gave then, and that snapshot is read. When this fails, a command's effect or an encoding was
-// changed: servers of two versions would diverge. Add a command or a field instead.
+// changed: servers of two versions would diverge. Add a command instead, or a field that is left out when empty (codec:"name,omitempty").
 func TestHistoryReplays(t *testing.T) {
 	t.Parallel()
 	logFile, snapFile := filepath.Join("testdata", "format1.log"), filepath.Join("testdata", "format1.snapshot")

@@ -83,6 +83,8 @@ type HostReconcileResponse struct {
 	Instances []Work  `codec:"i"` // idle instances that belong here (Operation is nil)
 	Destroy   []Guest `codec:"d"` // guests that the cluster knows to be deleted or moved: destroy them
 	Unknown   []Guest `codec:"u"` // guests that the cluster knows nothing of: leave them and say so
+	// Images are the hashes of the images that any instance of this host was made from: their disks may lie on top of the cached files.
+	Images []string `codec:"img"`
 }
 
 // HostLeaveRequest says that a client goes in good order.

@@ -245,6 +245,9 @@ func (c *call) fault(err error) {
 		f.message += "\n<request " + c.id + ">"
 		c.h.log.Error("request failed", "request_id", c.id, "route", c.route, "error", err)
 	}
+	if status == http.StatusServiceUnavailable {
+		c.h.log.Debug("request cannot be answered now", "request_id", c.id, "route", c.route, "error", err)
+	}
 	if status == http.StatusUnauthorized && c.w.Header().Get("WWW-Authenticate") == "" {
 		c.w.Header().Set("WWW-Authenticate", `Keystone uri="`+c.rootURL()+`/identity"`)
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // formats are the formats that schemas may name, with Nova's meaning; "regex" is the library's.
-var formats = map[string]*jsonschema.Format{}
+var formats = makeFormats()
 
 var errFormat = errors.New("wrong format")
 
@@ -27,7 +27,8 @@ func (e *nameError) Error() string {
 	return "An invalid 'name' value was provided. The name must be: " + e.reason
 }
 
-func init() {
+func makeFormats() map[string]*jsonschema.Format {
+	formats := map[string]*jsonschema.Format{}
 	text := func(name string, ok func(string) bool) {
 		formats[name] = &jsonschema.Format{Name: name, Validate: func(v any) error {
 			if s, is := v.(string); is && !ok(s) {
@@ -59,6 +60,7 @@ func init() {
 		func(s string) bool { return strings.TrimFunc(s, unicode.IsSpace) != "" && printable(s) })
 	name("az_name", "printable characters except :. Can not start or end with whitespace.",
 		func(s string) bool { return trimmed(s) && !strings.Contains(s, ":") })
+	return formats
 }
 
 // printable holds for text without control characters, surrogates or unassigned code points; every kind of space is allowed.

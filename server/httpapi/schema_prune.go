@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
@@ -24,7 +25,42 @@ func decodeJSON(text []byte) (any, error) {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("text after the value")
 	}
+	if mayHaveExponent(text) && hugeNumber(v) {
+		return nil, errors.New("a number is beyond every use")
+	}
 	return v, nil
+}
+
+// mayHaveExponent tells cheaply most texts in which no number has an exponent.
+func mayHaveExponent(text []byte) bool {
+	for i := 1; i+1 < len(text); i++ {
+		if c := text[i]; (c == 'e' || c == 'E') && text[i-1] >= '0' && text[i-1] <= '9' {
+			return true
+		}
+	}
+	return false
+}
+
+// hugeNumber finds numbers that no float holds. Judging one exactly takes time and memory in proportion to its value, not to its text.
+func hugeNumber(v any) bool {
+	switch n := v.(type) {
+	case json.Number:
+		i := strings.IndexAny(n.String(), "eE")
+		if i < 0 {
+			return false
+		}
+		exp, err := strconv.Atoi(n.String()[i+1:])
+		return err != nil || exp > 400 || exp < -400
+	case []any:
+		return slices.ContainsFunc(n, hugeNumber)
+	case map[string]any:
+		for _, e := range n {
+			if hugeNumber(e) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // literal keywords hold values, not schemas: what is in them is left alone.

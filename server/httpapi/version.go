@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-const standardVersionHeader = "OpenStack-Api-Version" // in http.Header's canonical form
+const standardVersionHeader = "Openstack-Api-Version" // in http.Header's canonical form
 
 func (v *Versioning) text(m Microversion) string {
 	return strconv.Itoa(v.Major) + "." + strconv.Itoa(int(m))

@@ -101,7 +101,7 @@ func (s *service) checkPassword(ctx context.Context, st state.Reader, u *structs
 		return structs.Errorf(structs.KindUnavailable, "too many passwords are being checked at once; try again")
 	}
 	defer s.checks.Release(1)
-	hash, known := s.dummy(), false
+	hash, known := s.dummy(s.usualCost(st)), false
 	if u != nil && len(u.PasswordHash) > 0 {
 		hash, known = u.PasswordHash, enabledUser(st, u.ID) != nil
 	}
@@ -113,6 +113,16 @@ func (s *service) checkPassword(ctx context.Context, st state.Reader, u *structs
 		return errInvalid
 	}
 	return nil
+}
+
+// usualCost is the cost of the hashes that there are: that of the first user that has one.
+func (s *service) usualCost(st state.Reader) int {
+	for u := range st.Users() {
+		if c, err := bcrypt.Cost(u.PasswordHash); err == nil {
+			return c
+		}
+	}
+	return s.cost
 }
 
 // maxPassword is bcrypt's limit: it ignores what comes after.

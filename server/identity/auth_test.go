@@ -104,9 +104,13 @@ func TestRefusals(t *testing.T) {
 func TestEqualWork(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	s := &service{auth: w.auth, cost: 4}
+	s := &service{auth: w.auth, cost: 12}
 	hashes := 0
-	s.dummy = func() []byte { hashes++; return []byte("$2a$04$" + strings.Repeat("a", 53)) }
+	s.dummy = func(cost int) []byte {
+		assert.Equal(t, 4, cost, "as the users' own")
+		hashes++
+		return []byte("$2a$04$" + strings.Repeat("a", 53))
+	}
 	s.checks = semaphore.NewWeighted(1)
 	for _, u := range []*structs.User{nil, {ID: w.demo.ID}, {ID: "gone", PasswordHash: w.demo.PasswordHash}} {
 		assert.ErrorIs(t, s.checkPassword(t.Context(), w.core.Stale(), u, "x"), errInvalid)

@@ -40,7 +40,7 @@ type Options struct {
 	TokenTTL  time.Duration // 0: DefaultTokenTTL
 	// PasswordChecks bounds how many passwords are hashed at once; 0 is the number of processors. Others wait.
 	PasswordChecks int
-	// BcryptCost is the cost of the stored hashes: unknown users take as long as known ones. 0 is bcrypt.DefaultCost.
+	// BcryptCost is what an unknown user costs while there is no known one to cost the same as; 0 is bcrypt.DefaultCost.
 	BcryptCost int
 }
 
@@ -50,26 +50,35 @@ type service struct {
 	ttl       time.Duration
 	cost      int
 	checks    *semaphore.Weighted
-	dummy     func() []byte // a hash that no password has
+	dummy     func(cost int) []byte // a hash that no password has
 }
 
 // Services returns the version list at /identity and the API at /identity/v3.
 func Services(o Options) []*httpapi.Service {
 	s := &service{auth: o.Auth, endpoints: o.Endpoints, ttl: cmp.Or(o.TokenTTL, DefaultTokenTTL), cost: cmp.Or(o.BcryptCost, bcrypt.DefaultCost)}
 	s.checks = semaphore.NewWeighted(int64(cmp.Or(o.PasswordChecks, runtime.GOMAXPROCS(0))))
-	s.dummy = sync.OnceValue(func() []byte {
-		h, err := bcrypt.GenerateFromPassword([]byte(newAuditID()), s.cost)
-		if err != nil {
-			panic("identity: " + err.Error()) // the cost is checked by bcrypt: a wrong one is a programmer's mistake
-		}
-		return h
-	})
+	s.dummy = dummyHashes()
 	return []*httpapi.Service{
 		{Name: "identity", Prefix: "/identity", Faults: httpapi.KeystoneFaults, Routes: []httpapi.Route{
 			{Method: http.MethodGet, Path: "", Rule: httpapi.Anyone, Handler: versions},
 			{Method: http.MethodGet, Path: "/", Rule: httpapi.Anyone, Handler: versions},
 		}},
 		{Name: "identity", Prefix: "/identity/v3", Faults: httpapi.KeystoneFaults, Routes: s.routes()},
+	}
+}
+
+// dummyHashes returns a function that makes, once for each cost, a hash that no password has.
+func dummyHashes() func(cost int) []byte {
+	var made sync.Map // cost to func() []byte
+	return func(cost int) []byte {
+		f, _ := made.LoadOrStore(cost, sync.OnceValue(func() []byte {
+			h, err := bcrypt.GenerateFromPassword([]byte(newAuditID()), cost)
+			if err != nil {
+				panic("identity: " + err.Error()) // bcrypt refuses the cost: a programmer's mistake
+			}
+			return h
+		}))
+		return f.(func() []byte)()
 	}
 }
 

@@ -9,10 +9,13 @@ import (
 	"testing"
 )
 
-// Run sends every bad request of a world to base (…/compute/v2.1) and checks the refusals. state, when not nil, returns something that every change of
+// Run sends every bad request of a world to base (…/compute/v2.1) and checks the refusals. Where the world has no Reader, that caller's are left out. state, when not nil, returns something that every change of
 // the cloud changes; it must be the same after each request.
 func Run(t *testing.T, client *http.Client, base string, w World, state func() []byte) {
 	for _, b := range BadRequests(w) {
+		if b.As == Reader && w.Reader == "" {
+			continue
+		}
 		t.Run(b.Name, func(t *testing.T) {
 			var before []byte
 			if state != nil {

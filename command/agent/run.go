@@ -348,6 +348,7 @@ type httpServer struct {
 	listener net.Listener
 	srv      *http.Server
 	errs     chan error
+	cancel   context.CancelFunc // ends every request's context
 	mu       sync.Mutex
 	cert     *tls.Certificate
 }
@@ -366,7 +367,10 @@ func (h *httpServer) close() {
 		_ = h.listener.Close()
 		return
 	}
+	// Streams go on for ever by themselves: they are told to end when the ordinary requests have had a moment.
+	defer time.AfterFunc(500*time.Millisecond, h.cancel).Stop()
 	if err := h.srv.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
-		_ = h.srv.Close() // streams that would go on for ever
+		_ = h.srv.Close()
 	}
+	h.cancel()
 }

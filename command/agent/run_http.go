@@ -58,9 +58,11 @@ func (a *agent) serveHTTP() error {
 		return err
 	}
 	// No write timeout: uploads and the event stream take as long as they take. Headers and idle connections are bounded.
+	base, cancel := context.WithCancel(context.Background())
+	a.http.cancel = cancel
 	a.http.srv = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		ErrorLog:    a.logger.Named("http").StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
-		BaseContext: func(net.Listener) context.Context { return context.Background() }}
+		BaseContext: func(net.Listener) context.Context { return base }}
 	l := a.http.listener
 	if a.rt.TLS.HTTP {
 		cfg, err := a.httpTLS()

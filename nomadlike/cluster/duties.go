@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"crypto/rand"
 	"slices"
 	"time"
 
@@ -25,22 +24,11 @@ func (s *Server) ensureSettings(ctx context.Context) (func(), error) {
 	return nil, err
 }
 
-// rotateTokenKeys adds a token key when the newest is older than half a token's life, and drops those that signed nothing that still lives.
+// rotateTokenKeys keeps the ring of token keys as nomadlike.RotateTokenKeys says.
 func (s *Server) rotateTokenKeys(ctx context.Context) error {
-	at := now()
-	keys := slices.Collect(s.store.Snapshot().TokenKeys())
-	slices.SortFunc(keys, func(a, b *structs.TokenKey) int { return int(b.CreatedAt.Sub(a.CreatedAt)) })
-	rotate := max(s.cfg.TokenTTL/2, time.Hour)
-	if len(keys) > 0 && at.Sub(keys[0].CreatedAt) < rotate {
+	req := nomadlike.RotateTokenKeys(slices.Collect(s.store.Snapshot().TokenKeys()), now(), s.cfg.TokenTTL)
+	if req == nil {
 		return nil
-	}
-	req := &structs.TokenKeyRotateRequest{Key: structs.TokenKey{ID: nomadlike.NewHexID(), Key: make([]byte, 32), CreatedAt: at}}
-	_, _ = rand.Read(req.Key.Key) // crypto/rand never fails
-	for i, k := range keys {
-		// k stopped signing when the key before it in the list was made.
-		if i > 0 && at.Sub(keys[i-1].CreatedAt) > s.cfg.TokenTTL+time.Minute {
-			req.Drop = append(req.Drop, k.ID)
-		}
 	}
 	_, err := fsm.TokenKeyRotate.Propose(ctx, s, req)
 	return err

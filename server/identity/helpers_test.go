@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/bcrypt"
 
+	"github.com/kilonova-cloud/kilonova/nomadlike"
 	"github.com/kilonova-cloud/kilonova/nomadlike/coretest"
 	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
@@ -43,7 +44,7 @@ func newWorld(t testing.TB) *world {
 	require.NoError(t, err)
 	w.admin, w.demo = req.Users[0], req.Users[1]
 	w.upsert(req)
-	w.addKey(NewTokenKey(w.now()))
+	w.addKey(nomadlike.NewTokenKey(w.now()))
 	w.auth = NewAuthenticator(w.core)
 	w.auth.now = func() time.Time { return w.clock }
 	w.handler, err = httpapi.NewHandler(w.core, Services(Options{Auth: w.auth, Endpoints: []Endpoint{Compute, Identity, Image}, TokenTTL: time.Hour, BcryptCost: bcrypt.MinCost}),

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/kilonova-cloud/kilonova/nomadlike"
 	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 )
@@ -45,7 +46,7 @@ func TestVoid(t *testing.T) {
 		},
 		"key dropped": func(w *world) {
 			old := TokenKeys(w.core.Stale())[0].ID
-			w.addKey(NewTokenKey(w.now()), old)
+			w.addKey(nomadlike.NewTokenKey(w.now()), old)
 		},
 		"expired": func(w *world) { w.clock = w.clock.Add(time.Hour) },
 	} {
@@ -141,7 +142,7 @@ func TestRotation(t *testing.T) {
 	var tokens []issued
 	for range 600 {
 		w.clock = w.clock.Add(time.Minute)
-		if req := RotateTokenKeys(TokenKeys(w.core.Stale()), w.now(), ttl); req != nil {
+		if req := nomadlike.RotateTokenKeys(TokenKeys(w.core.Stale()), w.now(), ttl); req != nil {
 			w.addKey(req.Key, req.Drop...)
 			signing, err := signingKey(w.core.Stale(), w.now())
 			require.NoError(t, err)
@@ -157,7 +158,7 @@ func TestRotation(t *testing.T) {
 			assert.Equal(t, w.clock.Before(tok.until), err == nil, "%v", err)
 		}
 	}
-	assert.NotNil(t, RotateTokenKeys(nil, 1, ttl), "an empty ring gets its first key")
+	assert.NotNil(t, nomadlike.RotateTokenKeys(nil, 1, ttl), "an empty ring gets its first key")
 }
 
 // TestSettlingKeyOutlives: while a new key settles the old one still signs, so that it must outlive the new one's first tokens.
@@ -167,19 +168,19 @@ func TestSettlingKeyOutlives(t *testing.T) {
 	const ttl = time.Hour
 	first := TokenKeys(w.core.Stale())[0].ID
 	w.clock = w.clock.Add(ttl)
-	req := RotateTokenKeys(TokenKeys(w.core.Stale()), w.now(), ttl)
+	req := nomadlike.RotateTokenKeys(TokenKeys(w.core.Stale()), w.now(), ttl)
 	w.addKey(req.Key, req.Drop...)
-	w.clock = w.clock.Add(keySettle - 1)
+	w.clock = w.clock.Add(nomadlike.TokenKeySettle - 1)
 	tok := w.issue(w.demo) // the old key's
-	w.clock = w.clock.Add(ttl - keySettle + 1)
-	req = RotateTokenKeys(TokenKeys(w.core.Stale()), w.now(), ttl)
+	w.clock = w.clock.Add(ttl - nomadlike.TokenKeySettle + 1)
+	req = nomadlike.RotateTokenKeys(TokenKeys(w.core.Stale()), w.now(), ttl)
 	require.NotNil(t, req)
 	assert.NotContains(t, req.Drop, first)
 	w.addKey(req.Key, req.Drop...)
 	_, err := w.auth.Verify(tok)
 	assert.NoError(t, err)
 	w.clock = w.clock.Add(ttl)
-	req = RotateTokenKeys(TokenKeys(w.core.Stale()), w.now(), ttl)
+	req = nomadlike.RotateTokenKeys(TokenKeys(w.core.Stale()), w.now(), ttl)
 	assert.Equal(t, []string{first}, req.Drop)
 }
 

@@ -46,6 +46,7 @@ type Runner struct {
 
 	mu        sync.Mutex
 	formats   []string
+	deleted   []structs.InstanceID             // whose deletion was done here, the oldest first: only the newest are remembered
 	instances map[structs.InstanceID]*instance // those with something to do now, or done for an operation that may still be handed out again
 }
 
@@ -178,9 +179,19 @@ func (r *Runner) startNext(id structs.InstanceID, in *instance) {
 	}()
 }
 
+// rememberDeleted is for how many deleted instances the answer is kept, should the cluster ask again.
+const rememberDeleted = 1024
+
 func (r *Runner) ended(id structs.InstanceID, in *instance, t *task) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if t.work.Operation.Kind == structs.OpDelete {
+		r.deleted = append(r.deleted, id)
+		if len(r.deleted) > rememberDeleted {
+			r.forget(r.deleted[0])
+			r.deleted = r.deleted[1:]
+		}
+	}
 	in.current, in.last = nil, t
 	t.work = structs.Work{} // only the outcomes are needed from now on
 	if r.ctx.Err() != nil {
@@ -200,6 +211,11 @@ func (r *Runner) ended(id structs.InstanceID, in *instance, t *task) {
 func (r *Runner) Forget(id structs.InstanceID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.forget(id)
+}
+
+// forget is Forget with Runner.mu held.
+func (r *Runner) forget(id structs.InstanceID) {
 	if in := r.instances[id]; in != nil && in.current == nil && in.next == nil {
 		delete(r.instances, id)
 	}

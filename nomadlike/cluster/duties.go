@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -60,8 +61,8 @@ func (s *Server) expireOperations(ctx context.Context) error {
 // reapBatch bounds one entry of the reaper.
 const reapBatch = 2000
 
-// reap removes what finished KeepFinished ago: deleted instances (unless a guest may be left on a host that is down) with their operations and
-// evaluations, old operations of living instances beyond the newest keepOperations, evaluations that explained something, and revocations
+// reap removes what finished KeepFinished ago: deleted instances (unless a guest may be left on a host that is down; the oldest beyond keepDeleted go sooner)
+// with their operations and evaluations, old operations of living instances beyond the newest keepOperations, evaluations that explained something, and revocations
 // of tokens that have expired by now.
 func (s *Server) reap(ctx context.Context) error {
 	r, at := s.store.Snapshot(), now()
@@ -70,15 +71,18 @@ func (s *Server) reap(ctx context.Context) error {
 	full := func() bool {
 		return len(req.Instances)+len(req.Operations)+len(req.Evaluations)+len(req.Revocations) >= reapBatch
 	}
-	for ins := range r.AllDeletedInstances() {
-		if ins.DeletedAt < old && !ins.Cleanup && !full() {
-			req.Instances = append(req.Instances, ins.ID)
-			for op := range r.OperationsOfInstance(ins.ID) {
-				req.Operations = append(req.Operations, op.ID)
-			}
-			for e := range r.EvaluationsOfInstance(ins.ID) {
-				req.Evaluations = append(req.Evaluations, e.ID)
-			}
+	gone := slices.DeleteFunc(slices.Collect(r.AllDeletedInstances()), func(i *structs.Instance) bool { return i.Cleanup })
+	slices.SortFunc(gone, func(a, b *structs.Instance) int { return cmp.Compare(a.DeletedAt, b.DeletedAt) })
+	for i, ins := range gone {
+		if full() || ins.DeletedAt >= old && len(gone)-i <= keepDeleted {
+			break
+		}
+		req.Instances = append(req.Instances, ins.ID)
+		for op := range r.OperationsOfInstance(ins.ID) {
+			req.Operations = append(req.Operations, op.ID)
+		}
+		for e := range r.EvaluationsOfInstance(ins.ID) {
+			req.Evaluations = append(req.Evaluations, e.ID)
 		}
 	}
 	for ins := range r.AllInstances() {
@@ -108,6 +112,9 @@ func (s *Server) reap(ctx context.Context) error {
 	_, err := fsm.Reap.Propose(ctx, s, &req)
 	return err
 }
+
+// keepDeleted is how many deleted instances stay readable at most, however young: a record takes some 10 KiB of each server's memory.
+const keepDeleted = 5000
 
 // keepOperations is how many of a living instance's operations stay readable besides its build.
 const keepOperations = 100

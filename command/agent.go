@@ -34,10 +34,10 @@ func agentProse() string {
 is needed.
 
 Configuration is read from -config, then from the environment, then from the
-other flags; what comes later wins. SIGHUP reads it again: log level, TLS files,
-plugin settings, what a client reserves, scheduler settings, token lifetime and
-telemetry are taken over, other changes wait for a restart. A second interrupt
-ends the agent at once.
+other flags; what comes later wins. SIGHUP reads it again: log level, TLS
+files, plugin settings, what a client reserves, scheduler settings, token
+lifetime and telemetry are taken over, other changes wait for a restart. A
+second interrupt ends the agent at once.
 
 Environment:
 

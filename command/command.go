@@ -30,7 +30,6 @@ const (
 type Env struct {
 	In       io.Reader
 	Out, Err io.Writer
-	Getenv   func(string) string
 	// Terminal: a person watches Err, so that progress may be drawn there.
 	Terminal bool
 }
@@ -214,7 +213,7 @@ func isBool(f *flag.Flag) bool {
 var _ cli.CommandAutocomplete = (*adapter)(nil)
 
 func indent(text string) string {
-	lines := strings.Split(strings.TrimSpace(text), "\n")
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	for i, line := range lines {
 		if line != "" {
 			lines[i] = "  " + line

@@ -20,6 +20,7 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack"
 	"github.com/gophercloud/gophercloud/v2/openstack/config"
 	"github.com/gophercloud/gophercloud/v2/openstack/config/clouds"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/kilonova-cloud/kilonova/api"
 	"github.com/kilonova-cloud/kilonova/version"
@@ -51,6 +52,7 @@ type login struct {
 	auth     gophercloud.AuthOptions
 	endpoint gophercloud.EndpointOpts
 	tls      *tls.Config
+	caFile   string // that tls was made with, "" for the system's
 }
 
 // errNoCredentials says how to give some.
@@ -63,16 +65,38 @@ func (g *generalFlags) login() (*login, error) {
 	if g.insecure {
 		options = append(options, clouds.WithInsecure(true))
 	}
+	caFile := cmp.Or(g.caCert, os.Getenv("OS_CACERT"))
 	name := cmp.Or(g.cloud, os.Getenv("OS_CLOUD"))
 	switch {
 	case name != "":
 		options = append(options, clouds.WithCloudName(name), clouds.WithLocations(cloudsFiles()...))
+		caFile = cmp.Or(caFile, cloudCAFile(name))
 	case os.Getenv("OS_AUTH_URL") != "" || os.Getenv("OS_USERNAME") != "":
 		options = append(options, clouds.WithCloudName("environment"), clouds.WithCloudsYAML(cloudOfEnvironment()))
 	default:
 		return nil, errNoCredentials
 	}
-	return parseCloud(name, options)
+	l, err := parseCloud(name, options)
+	if err == nil {
+		l.caFile = caFile
+	}
+	return l, err
+}
+
+// cloudCAFile is the cacert of a cloud, which the library uses but does not tell.
+func cloudCAFile(name string) string {
+	for _, file := range cloudsFiles() {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		var all clouds.Clouds
+		if yaml.Unmarshal(text, &all) != nil {
+			return ""
+		}
+		return all.Clouds[name].CACertFile
+	}
+	return ""
 }
 
 // parseCloud turns the library's panics on incomplete files into errors, too.
@@ -87,7 +111,7 @@ func parseCloud(name string, options []clouds.ParseOption) (l *login, err error)
 		return nil, err
 	}
 	auth.AllowReauth = true
-	return &login{auth, endpoint, tlsConfig}, nil
+	return &login{auth: auth, endpoint: endpoint, tls: tlsConfig}, nil
 }
 
 // cloudsFiles are where a clouds.yaml may be, in the order of their weight: openstackclient's places, and the data directory

@@ -13,7 +13,7 @@ import (
 // Help is usage, prose, the general options of commands that talk to an agent, and the command's own options.
 func (a *adapter) Help() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Usage: kilonova %s %s\n\n%s\n", a.name, a.usage, indent(a.prose))
+	fmt.Fprintf(&b, "Usage: %s\n\n%s\n", strings.TrimSpace("kilonova "+a.name+" "+a.usage), paragraphs(a.prose))
 	if a.rawArgs {
 		return b.String()
 	}
@@ -49,6 +49,19 @@ func options(set *flag.FlagSet) string {
 	return strings.Join(parts, "\n")
 }
 
+// paragraphs indents and wraps prose. A paragraph that is indented already (a command, a table) keeps its lines.
+func paragraphs(text string) string {
+	parts := strings.Split(strings.Trim(text, "\n"), "\n\n")
+	for i, part := range parts {
+		if strings.HasPrefix(part, " ") {
+			parts[i] = indent(part)
+		} else {
+			parts[i] = wrap(part, "  ", helpWidth)
+		}
+	}
+	return strings.Join(parts, "\n\n")
+}
+
 func wrap(text, prefix string, width int) string {
 	var lines []string
 	line := prefix
@@ -81,7 +94,7 @@ func programHelp(commands map[string]cli.CommandFactory) string {
 	var b strings.Builder
 	b.WriteString("Usage: kilonova [-version] [-help] <command> [args]\n\n" +
 		"  An OpenStack-compatible cloud of virtual machines in one binary.\n" +
-		"  To try it: `kilonova agent -dev`, and in another terminal `kilonova identity bootstrap`.\n")
+		"  To try it: `kilonova agent -dev`; it says how to go on.\n")
 	seen := map[string]bool{}
 	section := func(title string, words []string) {
 		var lines []string

@@ -94,8 +94,8 @@ func hostDetails(h *api.Host) [][2]string {
 	}
 	return [][2]string{
 		{"ID", h.ID}, {"Name", h.Name}, {"Zone", h.Zone}, {"Status", hostState(h)}, {"Status reason", h.StatusReason}, {"Status since", moment(h.StatusAt.Time)},
-		{"Disabled reason", h.DisabledReason}, {"RPC address", h.RPCAddr}, {"Agent version", h.Version}, {"Lease epoch", fmt.Sprint(h.Epoch)},
-		{"Driver", h.Driver}, {"Driver health", h.DriverHealth}, {"Hypervisor", h.HypervisorType}, {"Architectures", strings.Join(h.Architectures, ", ")},
+		{"Disabled reason", h.DisabledReason}, {"RPC address", h.Addr}, {"Agent version", h.AgentVersion}, {"Lease epoch", fmt.Sprint(h.Epoch)},
+		{"Takes instances", pick(h.Schedulable, "yes", "no: "+h.UnschedulableWhy)}, {"Driver", h.Driver}, {"Driver health", h.DriverHealth}, {"Hypervisor", h.HypervisorType}, {"CPU", strings.TrimSpace(h.CPU.Vendor + " " + h.CPU.Model)}, {"Architectures", strings.Join(h.Architectures, ", ")},
 		{"Total", amounts(h.Total)}, {"Reserved", amounts(h.Reserved)}, {"Capacity", amounts(h.Capacity)}, {"Used", amounts(h.Used)},
 		{"Instances", fmt.Sprint(h.Instances)}, {"Traits", strings.Join(h.Traits, " ")}, {"Registered", moment(h.CreatedAt.Time)}, {"Updated", moment(h.UpdatedAt.Time)},
 	}

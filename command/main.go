@@ -15,7 +15,7 @@ import (
 
 // SystemEnv is the process's own.
 func SystemEnv() Env {
-	return Env{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Terminal: isatty.IsTerminal(os.Stderr.Fd())}
+	return Env{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Terminal: isatty.IsTerminal(os.Stderr.Fd())}
 }
 
 // Main runs the command that args (without the program's name) name, and returns the exit code.
@@ -36,6 +36,9 @@ func Main(ctx context.Context, env Env, args []string) int {
 		fmt.Fprint(env.Out, programHelp(topLevel(commands(ctx, env))))
 		return ExitDone
 	}
+	if _, ok := parents[strings.Join(args, " ")]; ok { // its help is what is asked for
+		args = append(slices.Clone(args), "-help")
+	}
 	c := &cli.CLI{
 		Name: "kilonova", Version: version.Number(), Args: args, Commands: commands(ctx, env), HiddenCommands: hiddenCommands(),
 		Autocomplete: true, HelpFunc: programHelp, HelpWriter: env.Out, ErrorWriter: env.Err,
@@ -49,16 +52,13 @@ func Main(ctx context.Context, env Env, args []string) int {
 		fmt.Fprintf(env.Err, "Error: %v\n", err)
 		return ExitFailed
 	}
-	if code == 127 { // how the library says that there is no such command
-		return ExitUsage
-	}
 	return code
 }
 
 func commands(ctx context.Context, env Env) map[string]cli.CommandFactory {
 	all := map[string]cli.CommandFactory{}
 	for words, p := range parents {
-		all[words] = func() (cli.Command, error) { return &parentCommand{words, p}, nil }
+		all[words] = func() (cli.Command, error) { return &parentCommand{words, p, env}, nil }
 	}
 	for name, make := range registry {
 		all[name] = func() (cli.Command, error) { return &adapter{make(), ctx, env}, nil }

@@ -21,14 +21,12 @@ func init() {
 	})
 }
 
-type operationList struct {
-	instance string
-	running  bool
-}
+type operationList struct{ filter api.OperationFilter }
 
 func (c *operationList) flags(set *flag.FlagSet) {
-	set.StringVar(&c.instance, "instance", "", "Only those of the instance with this `ID`")
-	set.BoolVar(&c.running, "running", false, "Only those that have not ended")
+	set.StringVar(&c.filter.InstanceID, "instance", "", "Only those of the instance with this `ID`")
+	set.BoolVar(&c.filter.Active, "running", false, "Only those that have not ended")
+	set.BoolVar(&c.filter.AllProjects, "all-projects", false, "Those of all projects; for administrators")
 }
 
 func (c *operationList) run(ctx context.Context, s *session, _ []string) error {
@@ -36,11 +34,10 @@ func (c *operationList) run(ctx context.Context, s *session, _ []string) error {
 	if err != nil {
 		return err
 	}
-	operations, err := client.Operations(ctx, c.instance)
+	operations, err := client.Operations(ctx, c.filter)
 	if err != nil {
 		return err
 	}
-	operations = slices.DeleteFunc(operations, func(o api.Operation) bool { return c.running && o.Final() })
 	slices.SortStableFunc(operations, func(a, b api.Operation) int { return b.CreatedAt.Compare(a.CreatedAt.Time) })
 	return s.print(operations, func(w io.Writer) {
 		rows := [][]string{{"ID", "Instance", "Kind", "Status", "Step", "Attempt", "Created", "Took", "Error"}}

@@ -54,7 +54,7 @@ func findOperation(ctx context.Context, client *api.Client, asked string) (*api.
 		operation, err := client.Operation(ctx, asked)
 		return &operation, err
 	}
-	all, err := client.Operations(ctx, "")
+	all, err := client.Operations(ctx, api.OperationFilter{})
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -20,6 +21,7 @@ func registerParent(words, synopsis, prose string) { parents[words] = parent{syn
 type parentCommand struct {
 	words string
 	parent
+	env Env
 }
 
 // Synopsis is the one line of the list of commands.
@@ -27,13 +29,19 @@ func (p *parentCommand) Synopsis() string { return p.synopsis }
 
 // Help lists nothing: the cli library adds the subcommands.
 func (p *parentCommand) Help() string {
-	return "Usage: kilonova " + p.words + " <subcommand> [options] [args]\n\n" + indent(p.prose)
+	return "Usage: kilonova " + p.words + " <subcommand> [options] [args]\n\n" + paragraphs(p.prose)
 }
 
-// Run asks for the help.
-func (p *parentCommand) Run([]string) int { return cli.RunResultHelp }
+// Run asks for the help, or says that there is no such subcommand.
+func (p *parentCommand) Run(args []string) int {
+	if len(args) == 0 {
+		return cli.RunResultHelp
+	}
+	fmt.Fprintf(p.env.Err, "There is no command \"%s %s\". Below %s there are: %s\n", p.words, args[0], p.words, strings.Join(subcommands(p.words), ", "))
+	return ExitUsage
+}
 
-// subcommands returns the names right below words, for tests and completion.
+// subcommands returns the names right below words.
 func subcommands(words string) []string {
 	found := map[string]bool{}
 	for name := range registry {

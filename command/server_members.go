@@ -3,7 +3,7 @@ package command
 import (
 	"context"
 	"io"
-	"maps"
+	"net/http"
 	"slices"
 
 	"github.com/kilonova-cloud/kilonova/api"
@@ -33,7 +33,7 @@ func (*serverMembers) run(ctx context.Context, s *session, _ []string) error {
 		return err
 	}
 	leader, err := client.Leader(ctx)
-	if err != nil {
+	if err != nil && !api.IsStatus(err, http.StatusServiceUnavailable) { // without a leader the members are worth knowing all the more
 		return err
 	}
 	return s.print(members, func(w io.Writer) { table(w, memberRows(members, leader)) })
@@ -43,7 +43,7 @@ func memberRows(members []api.Member, leader api.Leader) [][]string {
 	rows := [][]string{{"Name", "Address", "Role", "Status", "Leader", "Version", "Region", "Zone"}}
 	for _, m := range slices.SortedFunc(slices.Values(members), func(a, b api.Member) int { return compareText(a.Name, b.Name) }) {
 		leads := ""
-		if leader.ID != "" && slices.Contains(slices.Collect(maps.Values(m.Tags)), leader.ID) {
+		if leader.ID != "" && m.Tags["id"] == leader.ID {
 			leads = "yes"
 		}
 		rows = append(rows, []string{m.Name, m.Addr, m.Role, m.Status, leads, m.Tags["version"], m.Tags["region"], m.Tags["zone"]})

@@ -74,3 +74,5 @@ func number(n int) string {
 	}
 	return fmt.Sprint(n)
 }
+
+func joined(list []string) string { return strings.Join(list, ", ") }

@@ -26,14 +26,6 @@ func (p Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// err returns nil when there is no problem: a nil Problems in an error is not a nil error.
-func (p Problems) err() error {
-	if len(p) == 0 {
-		return nil
-	}
-	return p
-}
-
 func (p *Problems) add(where, format string, args ...any) {
 	*p = append(*p, Problem{Where: where, What: fmt.Sprintf(format, args...)})
 }

@@ -150,7 +150,9 @@ func each(n, c int, f func(i int) error) ([]time.Duration, time.Duration, error)
 
 func percentiles(d []time.Duration) string {
 	slices.Sort(d)
-	at := func(p float64) time.Duration { return d[min(len(d)-1, int(p*float64(len(d))))].Round(10 * time.Microsecond) }
+	at := func(p float64) time.Duration {
+		return d[min(len(d)-1, int(p*float64(len(d))))].Round(10 * time.Microsecond)
+	}
 	return fmt.Sprintf("p50 %v  p90 %v  p99 %v  max %v", at(.5), at(.9), at(.99), d[len(d)-1].Round(10*time.Microsecond))
 }
 

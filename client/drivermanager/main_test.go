@@ -225,9 +225,3 @@ func (c *collected[T]) any(ok func(T) bool) bool {
 	}
 	return false
 }
-
-func (c *collected[T]) len() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.values)
-}

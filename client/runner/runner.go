@@ -261,7 +261,7 @@ func (r *Runner) look(id structs.InstanceID) {
 // run does the task's steps until one fails.
 func (r *Runner) run(ctx context.Context, t *task) {
 	op := t.work.Operation
-	if wait := op.NotBefore.Time().Sub(time.Now()); op.NotBefore != 0 && wait > 0 {
+	if wait := time.Until(op.NotBefore.Time()); op.NotBefore != 0 && wait > 0 {
 		timer := time.NewTimer(wait)
 		defer timer.Stop()
 		select {

@@ -180,7 +180,7 @@ func guestCPU(cfg *Config, virtType VirtType, caps *libvirtxml.DomainCaps) *libv
 		cpu.Model = &libvirtxml.DomainCPUModel{Fallback: "forbid", Value: mode.Models[0].Name}
 		cpu.Vendor = mode.Vendor
 		for _, feature := range mode.Features {
-			cpu.Features = append(cpu.Features, libvirtxml.DomainCPUFeature{Policy: feature.Policy, Name: feature.Name})
+			cpu.Features = append(cpu.Features, libvirtxml.DomainCPUFeature(feature))
 		}
 		return cpu
 	}

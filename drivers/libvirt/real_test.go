@@ -337,13 +337,3 @@ func inspect(t testing.TB, d *Driver, id string) *driver.InstanceStatus {
 	must(t, err)
 	return status
 }
-
-func waitPower(t testing.TB, d *Driver, id string, want driver.PowerState) {
-	t.Helper()
-	eventually(t, time.Minute, func() string {
-		if got := inspect(t, d, id).Power; got != want {
-			return fmt.Sprintf("power state %d, want %d", got, want)
-		}
-		return ""
-	})
-}

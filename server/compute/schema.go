@@ -32,9 +32,6 @@ func schema(doc string) *httpapi.Schema { return httpapi.MustSchema(shared.Repla
 // noQuery is the query of a route that reads none: unknown parameters are dropped before 2.102 and refused from it on.
 var noQuery = schema(`{"type": "object", "properties": {}, "x-closed-from": 102}`)
 
-// noQuery75 is the same for routes that refused them from 2.75 on.
-var noQuery75 = schema(`{"type": "object", "properties": {}, "x-closed-from": 75}`)
-
 // action returns the schema of an action's body: its one key with a value of the schema.
 func action(key, value string) *httpapi.Schema {
 	return schema(`{"type": "object", "additionalProperties": false, "required": ["` + key + `"], "properties": {"` + key + `": ` + value + `}}`)

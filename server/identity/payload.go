@@ -14,7 +14,8 @@ import (
 
 // payload is what a token carries. It is encoded as an array: fields are only ever appended. Ids of 32 hexadecimal digits travel as 16 bytes.
 type payload struct {
-	_struct   struct{} `codec:",toarray"` //nolint:unused // read by the codec
+	//lint:ignore U1000 the codec reads it
+	_struct   struct{} `codec:",toarray"`
 	Version   int
 	User      []byte
 	Project   []byte // empty: unscoped

@@ -39,12 +39,11 @@ func (a *fakeAuth) Verify(text string) (*httpapi.Token, error) {
 }
 
 type world struct {
-	t       *testing.T
-	core    *coretest.Core
-	auth    *fakeAuth
-	srv     *httptest.Server
-	host    *structs.Host
-	hashKey string
+	t    *testing.T
+	core *coretest.Core
+	auth *fakeAuth
+	srv  *httptest.Server
+	host *structs.Host
 }
 
 func newWorld(t *testing.T) *world {

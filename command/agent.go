@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/hashicorp/cli"
 
@@ -57,6 +58,8 @@ func runAgent(ctx context.Context, s *session, flags agent.Flags) error {
 		s.notef("The configuration cannot be used:\n%s", indent(err.Error()))
 		return exitError(ExitUsage)
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // ends reloads
 	ui := &cli.BasicUi{Reader: s.In, Writer: s.Out, ErrorWriter: s.Err}
 	if code := agent.Runner(ctx, rt, reloads(ctx, s, flags, rt), ui); code != ExitDone {
 		return exitError(code)
@@ -68,7 +71,7 @@ func runAgent(ctx context.Context, s *session, flags agent.Flags) error {
 // nothing. Its goroutine ends with ctx.
 func reloads(ctx context.Context, s *session, flags agent.Flags, rt *agent.Runtime) <-chan *agent.Runtime {
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, hangup...)
+	signal.Notify(signals, syscall.SIGHUP)
 	out := make(chan *agent.Runtime)
 	go func() {
 		defer signal.Stop(signals)

@@ -3,6 +3,7 @@ package command
 import (
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 
@@ -39,4 +40,13 @@ func (g *growingText) add(text string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.text += text
+}
+
+func containsAll(text string, parts ...string) bool {
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			return false
+		}
+	}
+	return true
 }

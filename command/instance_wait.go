@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
@@ -94,12 +95,15 @@ func (g goal) reached(server *servers.Server, err error) (done bool, failure err
 	case server.Status == g.status:
 		return true, nil
 	case server.Status == "ERROR" && server.Fault.Message != "":
-		return false, fmt.Errorf("%s (HTTP %d); `kilonova operation list -instance=%s` shows the steps", server.Fault.Message, server.Fault.Code, server.ID)
+		return false, fmt.Errorf("%s `kilonova operation list -instance=%s` shows the steps", sentence(server.Fault.Message), server.ID)
 	case g.status == "" && server.Status != "ERROR":
 		return false, nil // a delete that waits for a host leaves the instance as it is until then
 	}
 	return false, fmt.Errorf("the instance came to rest as %s; `kilonova operation list -instance=%s` says why", server.Status, server.ID)
 }
+
+// sentence ends a message with a full stop, so that another can follow.
+func sentence(text string) string { return strings.TrimRight(text, ". ") + "." }
 
 // follow sends whenever something of the instance changed. Without a stream it sends on a clock. It ends with ctx.
 func (c *connection) follow(ctx context.Context, id string, operation func(*api.Operation)) <-chan struct{} {

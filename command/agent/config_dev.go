@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -116,7 +117,7 @@ func (f *Flags) prepareDev(l *loaded, sound bool) (p prepared, problems Problems
 func devTLS(l *loaded, dir string) error {
 	files := map[string]string{"ca": filepath.Join(dir, "ca.pem"), "cert": filepath.Join(dir, "agent.pem"), "key": filepath.Join(dir, "agent-key.pem")}
 	if !allExist(files) {
-		if err := makeDevTLS(files, dir, value(l.config.Region, defaultRegion)); err != nil {
+		if err := makeDevTLS(files, dir, value(l.config.Region, defaultRegion), l.config.hosts()); err != nil {
 			return err
 		}
 	}
@@ -132,12 +133,35 @@ func allExist(files map[string]string) bool {
 	})
 }
 
-func makeDevTLS(files map[string]string, dir, region string) error {
+// hosts are the addresses and names that others reach the agent at, as far as they were said.
+func (c *Config) hosts() (out []string) {
+	all := []*string{c.BindAddr}
+	for _, a := range []*AddressesConfig{c.Addresses, c.Advertise} {
+		if a != nil {
+			all = append(all, a.HTTP, a.RPC)
+		}
+	}
+	for _, one := range all {
+		if one == nil {
+			continue
+		}
+		host := *one
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			host = h
+		}
+		if ip := net.ParseIP(host); host != "" && (ip == nil || !ip.IsUnspecified()) && !slices.Contains(out, host) {
+			out = append(out, host)
+		}
+	}
+	return out
+}
+
+func makeDevTLS(files map[string]string, dir, region string, hosts []string) error {
 	authority, root, err := ca.New("Kilonova development CA", devCertificates+time.Hour)
 	if err != nil {
 		return err
 	}
-	pair, err := authority.Issue(ca.Request{Roles: []ca.Role{ca.Server, ca.Client}, Region: region, Lifetime: devCertificates})
+	pair, err := authority.Issue(ca.Request{Roles: []ca.Role{ca.Server, ca.Client}, Region: region, Names: hosts, Lifetime: devCertificates})
 	if err != nil {
 		return err
 	}

@@ -197,7 +197,7 @@ func (c *Client) heartbeats(ctx context.Context) {
 			}
 			continue
 		}
-		c.setBeat(resp.LeaseTTLMS)
+		c.setBeat(resp.BeatMS)
 		c.mu.Lock()
 		for _, id := range resp.Register {
 			c.hosts[id].reregister()
@@ -206,10 +206,10 @@ func (c *Client) heartbeats(ctx context.Context) {
 	}
 }
 
-func (c *Client) setBeat(ttlMS int64) {
+func (c *Client) setBeat(ms int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if d := time.Duration(ttlMS) * time.Millisecond / 3; d > 0 {
+	if d := time.Duration(ms) * time.Millisecond; d > 0 {
 		c.beat = d
 	}
 }

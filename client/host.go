@@ -184,7 +184,7 @@ func (h *Host) doRegister(ctx context.Context, fp *driver.Fingerprint) error {
 		}
 		return err
 	}
-	h.c.setBeat(resp.LeaseTTLMS)
+	h.c.setBeat(resp.BeatMS)
 	h.mu.Lock()
 	if h.epoch != resp.Host.Epoch {
 		h.c.logger.Info("host registered", "host", h.cfg.Name, "host_id", h.cfg.ID, "epoch", resp.Host.Epoch)

@@ -19,6 +19,7 @@ import (
 	"github.com/kilonova-cloud/kilonova/client"
 	"github.com/kilonova-cloud/kilonova/nomadlike"
 	"github.com/kilonova-cloud/kilonova/nomadlike/cluster"
+	"github.com/kilonova-cloud/kilonova/nomadlike/consensus"
 	"github.com/kilonova-cloud/kilonova/nomadlike/gossip"
 	"github.com/kilonova-cloud/kilonova/nomadlike/rpc"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
@@ -62,7 +63,7 @@ func Run(ctx context.Context, rt *Runtime, reload <-chan *Runtime, ui cli.Ui) in
 	for {
 		select {
 		case next := <-reload:
-			a.reload(next)
+			a.reload(ctx, next)
 		case err := <-a.http.failed():
 			a.ui.Error("HTTP stopped: " + err.Error())
 			cancel()
@@ -75,6 +76,15 @@ func Run(ctx context.Context, rt *Runtime, reload <-chan *Runtime, ui cli.Ui) in
 			return 0
 		}
 	}
+}
+
+// goRun runs f beside the agent's main goroutine; stop waits for it.
+func (a *agent) goRun(f func()) {
+	a.wg.Add(1)
+	go func() {
+		defer a.wg.Done()
+		f()
+	}()
 }
 
 func newLogger(rt *Runtime) hclog.InterceptLogger {
@@ -115,11 +125,8 @@ func (a *agent) start(ctx context.Context) error {
 		return err
 	}
 	if a.server != nil {
-		a.wg.Add(1)
-		go func() {
-			defer a.wg.Done()
-			a.recoverUploads(ctx)
-		}()
+		a.goRun(func() { a.recoverUploads(ctx) })
+		a.goRun(func() { a.applyScheduler(ctx) })
 	}
 	if a.client != nil {
 		a.client.Start()
@@ -191,7 +198,8 @@ func (a *agent) newServer() error {
 	s := a.rt.Server
 	a.server, err = cluster.NewServer(cluster.Config{ID: structs.ServerID(id), Name: a.rt.Name, Region: a.rt.Region, DataDir: filepath.Join(a.rt.DataDir, "server"),
 		BootstrapExpect: s.BootstrapExpect, Advertise: a.rpcAddr, LeaseTTL: s.LeaseTTL, TokenTTL: s.TokenTTL, Workers: s.Scheduler.Workers,
-		KeepFinished: keepFinished, SnapshotThreshold: s.RaftSnapshotThreshold, Logger: a.logger}, a.rpc, a.pool)
+		KeepFinished: keepFinished, HeartbeatInterval: s.HeartbeatInterval, Raft: consensus.Tuning{SnapshotThreshold: s.RaftSnapshotThreshold,
+			SnapshotInterval: s.RaftSnapshotInterval, TrailingLogs: s.RaftTrailingLogs, Multiplier: s.RaftMultiplier}, Logger: a.logger}, a.rpc, a.pool)
 	return err
 }
 
@@ -212,11 +220,7 @@ func (a *agent) startGossip(ctx context.Context) error {
 		return err
 	}
 	if len(a.rt.Gossip.RetryJoin) > 0 {
-		a.wg.Add(1)
-		go func() {
-			defer a.wg.Done()
-			a.retryJoin(ctx)
-		}()
+		a.goRun(func() { a.retryJoin(ctx) })
 	}
 	return nil
 }
@@ -288,7 +292,7 @@ func (a *agent) servers() []string {
 }
 
 // reload takes over what a running agent can.
-func (a *agent) reload(next *Runtime) {
+func (a *agent) reload(ctx context.Context, next *Runtime) {
 	changed, _ := Reloadable(a.rt, next)
 	a.rt = next
 	a.logger.SetLevel(hclog.LevelFromString(next.LogLevel))
@@ -302,7 +306,7 @@ func (a *agent) reload(next *Runtime) {
 		a.drivers.reload(next)
 	}
 	if a.server != nil {
-		a.applyScheduler()
+		a.goRun(func() { a.applyScheduler(ctx) })
 	}
 	a.logger.Info("configuration read again", "changed", changed)
 }

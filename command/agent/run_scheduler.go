@@ -11,16 +11,19 @@ import (
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 )
 
-// applyScheduler brings the cluster's settings to what this server's configuration says of the scheduler. What it does not say stays as it is.
-func (a *agent) applyScheduler() {
+// applyScheduler brings the cluster's settings to what this server's configuration says of the scheduler, as soon as there is a leader. What it does not say
+// stays as it is; servers that say different things have the last word in the order of their starts.
+func (a *agent) applyScheduler(ctx context.Context) {
 	s := a.rt.Server.Scheduler
-	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
-	defer cancel()
 	r, err := a.server.Read(ctx)
-	if err != nil {
-		a.logger.Warn("scheduler settings are not taken over now", "error", err)
-		return
+	for err != nil {
+		if ctx.Err() != nil {
+			return
+		}
+		r, err = a.server.Read(ctx) // each waits for a leader
 	}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
 	next := overlaySettings(*r.ClusterSettings(), s)
 	if equalSettings(*r.ClusterSettings(), next) {
 		return

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -117,7 +118,12 @@ func (s *Server) hostRegister(ctx context.Context, req *structs.HostRegisterRequ
 		return nil, err
 	}
 	s.grantLease(h.ID, h.Epoch)
-	return &structs.HostRegisterResponse{Host: h, LeaseTTLMS: s.leases.ttl.Milliseconds()}, nil
+	return &structs.HostRegisterResponse{Host: h, LeaseTTLMS: s.leases.ttl.Milliseconds(), BeatMS: s.beatMS()}, nil
+}
+
+// beatMS is how often clients are to renew their leases.
+func (s *Server) beatMS() int64 {
+	return cmp.Or(s.cfg.HeartbeatInterval, s.leases.ttl/3).Milliseconds()
 }
 
 func (s *Server) otherLeader() (string, bool) {
@@ -133,7 +139,7 @@ func (s *Server) hostHeartbeat(ctx context.Context, req *structs.HostHeartbeatRe
 		}
 		return nil, structs.Errorf(structs.KindUnavailable, "there is no leader to renew the lease with now")
 	}
-	resp := &structs.HostHeartbeatResponse{LeaseTTLMS: s.leases.ttl.Milliseconds()}
+	resp := &structs.HostHeartbeatResponse{LeaseTTLMS: s.leases.ttl.Milliseconds(), BeatMS: s.beatMS()}
 	r := s.store.Snapshot()
 	var up []structs.HostStatusChange
 	s.leases.mu.Lock()

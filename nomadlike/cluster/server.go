@@ -41,8 +41,10 @@ type Config struct {
 	// Workers is how many scheduler workers this server runs; 0 is 1.
 	Workers int
 	// KeepFinished is how long finished operations and deleted instances stay readable.
-	KeepFinished      time.Duration
-	SnapshotThreshold uint64
+	KeepFinished time.Duration
+	// HeartbeatInterval is how often clients are told to renew their leases; 0 is a third of LeaseTTL.
+	HeartbeatInterval time.Duration
+	Raft              consensus.Tuning
 	Logger            hclog.Logger
 }
 
@@ -90,7 +92,7 @@ func NewServer(cfg Config, r *rpc.Server, pool *rpc.Pool) (*Server, error) {
 		return nil, fmt.Errorf("cluster: advertised RPC address: %w", err)
 	}
 	s.node, err = consensus.New(consensus.Config{ID: cfg.ID, DataDir: cfg.DataDir, Layer: r.RaftLayer(pool, addr), Store: s.store,
-		Logger: cfg.Logger, Alone: cfg.BootstrapExpect == 1, SnapshotThreshold: cfg.SnapshotThreshold})
+		Logger: cfg.Logger, Alone: cfg.BootstrapExpect == 1, Tuning: cfg.Raft})
 	if err != nil {
 		return nil, err
 	}

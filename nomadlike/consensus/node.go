@@ -3,6 +3,7 @@
 package consensus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,8 +30,24 @@ type Config struct {
 	Logger  hclog.Logger
 	// Alone says that this server is the only one for now, so that it need not wait long for a leader that does not exist.
 	Alone bool
-	// SnapshotThreshold is after how many entries a snapshot is taken; 0 is 8192.
-	SnapshotThreshold uint64
+	Tuning
+}
+
+// Tuning are Raft's settings that an operator may change; zero values mean the defaults.
+type Tuning struct {
+	SnapshotThreshold uint64        // after how many entries a snapshot is taken; 0 is 8192
+	SnapshotInterval  time.Duration // how often that is looked at; 0 is 2 minutes
+	TrailingLogs      uint64        // how many entries are kept after a snapshot, for followers that lag; 0 is 10240
+	Multiplier        int           // stretches the timeouts of elections and heartbeats for slow machines; 0 is 1
+}
+
+func (t Tuning) apply(rc *raft.Config) {
+	rc.SnapshotThreshold = cmp.Or(t.SnapshotThreshold, rc.SnapshotThreshold)
+	rc.SnapshotInterval = cmp.Or(t.SnapshotInterval, rc.SnapshotInterval)
+	rc.TrailingLogs = cmp.Or(t.TrailingLogs, rc.TrailingLogs)
+	if m := time.Duration(t.Multiplier); m > 1 {
+		rc.HeartbeatTimeout, rc.ElectionTimeout, rc.LeaderLeaseTimeout = m*rc.HeartbeatTimeout, m*rc.ElectionTimeout, m*rc.LeaderLeaseTimeout
+	}
 }
 
 // Node is this server's part in Raft.
@@ -50,10 +67,7 @@ func New(cfg Config) (*Node, error) {
 	rc.LocalID = raft.ServerID(cfg.ID)
 	rc.Logger = cfg.Logger.Named("raft")
 	rc.MaxAppendEntries = 128
-	rc.SnapshotThreshold = 8192
-	if cfg.SnapshotThreshold > 0 {
-		rc.SnapshotThreshold = cfg.SnapshotThreshold
-	}
+	cfg.apply(rc)
 	rc.NoLegacyTelemetry = true
 	if cfg.Alone {
 		rc.HeartbeatTimeout, rc.ElectionTimeout, rc.LeaderLeaseTimeout = 200*time.Millisecond, 200*time.Millisecond, 100*time.Millisecond

@@ -26,6 +26,7 @@ type ReadIndexResponse struct {
 type HostRegisterResponse struct {
 	Host       *Host `codec:"h"`
 	LeaseTTLMS int64 `codec:"ttl"`
+	BeatMS     int64 `codec:"beat"` // how often to renew the lease
 }
 
 // HostHeartbeatRequest renews leases. One agent may speak for many simulated hosts.
@@ -42,6 +43,7 @@ type HostBeat struct {
 // HostHeartbeatResponse says how long the leases last from now, and which hosts must register again.
 type HostHeartbeatResponse struct {
 	LeaseTTLMS int64    `codec:"ttl"`
+	BeatMS     int64    `codec:"beat"`
 	Register   []HostID `codec:"r"`
 }
 

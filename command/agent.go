@@ -36,9 +36,9 @@ is needed.
 
 Configuration is read from -config, then from the environment, then from the
 other flags; what comes later wins. SIGHUP reads it again: log level, TLS
-files, plugin settings, what a client reserves, scheduler settings, token
-lifetime and telemetry are taken over, other changes wait for a restart. A
-second interrupt ends the agent at once.
+files, plugin settings and the scheduler's filters, weights and ratios are
+taken over, other changes wait for a restart. A second interrupt ends the
+agent at once.
 
 Environment:
 

@@ -6,17 +6,15 @@ import (
 	"strings"
 )
 
-// reloadable are the paths of Runtime that a running agent can take over on SIGHUP: whatever lies below one is included.
+// reloadable are the paths of Runtime that a running agent takes over on SIGHUP (agent.reload in run.go): whatever lies below one is
+// included.
 // TLS files are read again at each reload even when their names are the same.
 var reloadable = []string{
-	"log_level", "log_json",
+	"log_level",
 	"tls.ca_file", "tls.cert_file", "tls.key_file",
 	"plugins",
-	"client.reserved",
-	"server.scheduler",
-	"server.token_ttl",
-	"telemetry",
-	"files", "notes",
+	"server.scheduler.filters", "server.scheduler.weights",
+	"server.scheduler.cpu_ratio", "server.scheduler.memory_ratio", "server.scheduler.disk_ratio",
 }
 
 // unimportant never count as a change.

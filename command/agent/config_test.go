@@ -223,6 +223,9 @@ func TestReloadKeepsTheTemporaryDirectory(t *testing.T) {
 	writeFile(t, filepath.Dir(conf), "a.hcl", `
 		log_level = "debug"
 		zone = "other"
+		server {
+		  scheduler { cpu_ratio = 2 }
+		}
 		client {
 		  reserved { vcpus = 2 }
 		}`)
@@ -231,8 +234,8 @@ func TestReloadKeepsTheTemporaryDirectory(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, rt.DataDir, next.DataDir)
 		changed, restart := Reloadable(rt, next)
-		require.Equal(t, []string{"client.reserved.vcpus", "log_level"}, changed)
-		require.Equal(t, []string{"zone"}, restart)
+		require.Equal(t, []string{"log_level", "server.scheduler.cpu_ratio"}, changed)
+		require.Equal(t, []string{"client.reserved.vcpus", "zone"}, restart)
 	}
 	writeFile(t, filepath.Dir(conf), "a.hcl", `log_level = "loud"`)
 	_, err = Reload(*flags, rt)
@@ -259,8 +262,8 @@ func TestReloadableNamesOnlyPathsThatExist(t *testing.T) {
 		require.True(t, known[path], "reloadable names %s, which Runtime does not have", path)
 	}
 	changed, restart := Reloadable(&Runtime{}, &Runtime{Server: ServerRuntime{TokenTTL: time.Hour}, Plugins: []PluginRuntime{{Name: "x"}}, TLS: TLSRuntime{HTTP: true}})
-	require.Equal(t, []string{"plugins", "server.token_ttl"}, changed)
-	require.Equal(t, []string{"tls.http"}, restart)
+	require.Equal(t, []string{"plugins"}, changed)
+	require.Equal(t, []string{"server.token_ttl", "tls.http"}, restart)
 }
 
 func TestAdvertise(t *testing.T) {

@@ -83,12 +83,10 @@ type ReservedConfig struct {
 // TLSConfig is the tls block.
 type TLSConfig struct {
 	HTTP     *bool   `hcl:"http,optional"` // serve HTTPS
-	RPC      *bool   `hcl:"rpc,optional"`  // mutual TLS between agents
+	RPC      *bool   `hcl:"rpc,optional"`  // mutual TLS between agents: both sides show a certificate of our CA
 	CAFile   *string `hcl:"ca_file,optional"`
 	CertFile *string `hcl:"cert_file,optional"`
 	KeyFile  *string `hcl:"key_file,optional"`
-	// VerifyIncoming demands a certificate of our CA from whoever calls RPC; default true with rpc.
-	VerifyIncoming *bool `hcl:"verify_incoming,optional"`
 	// VerifyHTTPSClient demands one from HTTPS clients as well.
 	VerifyHTTPSClient *bool `hcl:"verify_https_client,optional"`
 	// VerifyServerHostname demands that a server's certificate names server.<region>.kilonova, so that a client's stolen
@@ -113,8 +111,7 @@ type AddressesConfig struct {
 
 // TelemetryConfig is the telemetry block.
 type TelemetryConfig struct {
-	Prometheus *bool   `hcl:"prometheus,optional"` // serve /metrics
-	Interval   *string `hcl:"interval,optional"`   // how often gauges are taken
+	Prometheus *bool `hcl:"prometheus,optional"` // serve /metrics
 }
 
 // PluginConfig is a plugin block: a driver's program and settings.

@@ -229,7 +229,6 @@ func (r *resolver) roles() {
 func (r *resolver) telemetry() {
 	c := r.config.Telemetry
 	r.rt.Telemetry.Prometheus = value(c.Prometheus, true)
-	r.rt.Telemetry.Interval = r.duration("telemetry.interval", c.Interval, 10*time.Second, time.Second)
 }
 
 func (r *resolver) plugins() {

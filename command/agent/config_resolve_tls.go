@@ -10,10 +10,8 @@ import (
 func (r *resolver) tls() {
 	c, out := r.config.TLS, &r.rt.TLS
 	out.HTTP, out.RPC = value(c.HTTP, false), value(c.RPC, false)
-	out.VerifyIncoming = value(c.VerifyIncoming, out.RPC)
 	out.VerifyServerHostname = value(c.VerifyServerHostname, out.RPC)
 	out.VerifyHTTPSClient = value(c.VerifyHTTPSClient, false)
-	r.tlsNeeds("tls.verify_incoming", out.VerifyIncoming, "tls.rpc", out.RPC)
 	r.tlsNeeds("tls.verify_server_hostname", out.VerifyServerHostname, "tls.rpc", out.RPC)
 	r.tlsNeeds("tls.verify_https_client", out.VerifyHTTPSClient, "tls.http", out.HTTP)
 

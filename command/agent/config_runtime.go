@@ -97,7 +97,6 @@ type TLSRuntime struct {
 	CAFile               string `json:"ca_file"` // "" only when neither RPC nor VerifyHTTPSClient needs it
 	CertFile             string `json:"cert_file"`
 	KeyFile              string `json:"key_file"`
-	VerifyIncoming       bool   `json:"verify_incoming"`
 	VerifyHTTPSClient    bool   `json:"verify_https_client"`
 	VerifyServerHostname bool   `json:"verify_server_hostname"`
 }
@@ -107,8 +106,7 @@ func (r *Runtime) ServerName() string { return "server." + r.Region + ".kilonova
 
 // TelemetryRuntime is the telemetry part.
 type TelemetryRuntime struct {
-	Prometheus bool          `json:"prometheus"`
-	Interval   time.Duration `json:"interval"`
+	Prometheus bool `json:"prometheus"`
 }
 
 // PluginRuntime is one driver's program and settings.

@@ -191,7 +191,7 @@ func TestDevTLSKeepsItsCertificates(t *testing.T) {
 	dir := t.TempDir()
 	rt, problems := load(t, "-dev", "-driver", "fake", "-data-dir", dir, "-tls")
 	require.Empty(t, problems)
-	require.True(t, rt.TLS.HTTP && rt.TLS.RPC && rt.TLS.VerifyIncoming && rt.TLS.VerifyServerHostname)
+	require.True(t, rt.TLS.HTTP && rt.TLS.RPC && rt.TLS.VerifyServerHostname)
 	first, err := os.ReadFile(rt.TLS.CertFile)
 	require.NoError(t, err)
 	again, problems := load(t, "-dev", "-driver", "fake", "-data-dir", dir, "-tls")

@@ -86,7 +86,7 @@ func (s *driverSet) open(host string, h *client.Host) driver.Driver {
 	return d
 }
 
-// config is the driver's block with the folders filled in that the agent gives the built-in drivers.
+// config is the driver's block, with what the fake driver must be told of the host that it plays.
 func (s *driverSet) config(rt *Runtime, host string) json.RawMessage {
 	values := map[string]any{}
 	_ = json.Unmarshal(rt.Plugin(s.name).Config, &values) // checked when the configuration was read
@@ -95,13 +95,8 @@ func (s *driverSet) config(rt *Runtime, host string) json.RawMessage {
 			values[key] = v
 		}
 	}
-	dir := rt.Client.StateDir
-	switch s.name {
-	case "libvirt":
-		preset("instances_dir", filepath.Join(dir, "instances"))
-		preset("state_dir", filepath.Join(dir, "libvirt"))
-	case "fake":
-		preset("state_dir", filepath.Join(dir, "fake"))
+	if s.name == "fake" {
+		preset("state_dir", filepath.Join(rt.Client.StateDir, "fake"))
 		if host != "" {
 			preset("host", host)
 		} else {

@@ -55,7 +55,6 @@ tls {
   ca_file                = "DIR/ca.pem"
   cert_file              = "DIR/agent.pem"
   key_file               = "DIR/agent-key.pem"
-  verify_incoming        = true
   verify_https_client    = true
   verify_server_hostname = false
 }
@@ -80,7 +79,6 @@ advertise {
 
 telemetry {
   prometheus = false
-  interval   = "30s"
 }
 
 plugin "fake" {

@@ -58,7 +58,7 @@ func newLibvirtDev(t *testing.T) *agent {
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	conf := filepath.Join(dir, "plugin.hcl")
 	require.NoError(t, os.WriteFile(conf, fmt.Appendf(nil, "plugin \"libvirt\" {\n config {\n  socket = %q\n  virt_type = \"qemu\"\n }\n}\nserver {\n lease_ttl = \"5s\"\n heartbeat_interval = \"1s\"\n}\n", socket), 0o600))
-	a := &agent{t: t, name: "dev", ip: nextNet() + ".1", dir: filepath.Join(dir, "d"), env: []string{"KILONOVA_GUEST_IMAGE=" + guestImage(t)}}
+	a := &agent{t: t, name: "dev", ip: nextNet() + ".1", dir: filepath.Join(dir, "d"), socket: socket, env: []string{"KILONOVA_GUEST_IMAGE=" + guestImage(t)}}
 	require.NoError(t, os.Mkdir(a.dir, 0o700))
 	a.args = []string{"-dev", "-driver", "libvirt", "-config", conf, "-data-dir", a.dir, "-bind", a.ip, "-name", "dev"}
 	a.start()
@@ -171,6 +171,13 @@ func TestStockClientRealGuest(t *testing.T) {
 		s.run("server", "start", "guest-one")
 		s.waitStatus("guest-one", "ACTIVE", time.Minute)
 		waitConsole(s, "guest-one", 2*time.Minute, "the guest has booted", func(c string) bool { return strings.Count(c, "KILONOVA-GUEST-READY") == 4 })
+	})
+	t.Run("a guest that goes off by itself is noticed", func(t *testing.T) {
+		var v serverView
+		s.json(&v, "server", "show", "guest-one")
+		out, err := exec.Command("virsh", "-c", "qemu+unix:///system?socket="+a.socket, "destroy", "kilonova-"+v.ID).CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		s.waitStatus("guest-one", "SHUTOFF", 20*time.Second)
 	})
 	s.run("server", "delete", "--wait", "guest-one")
 	require.NotContains(t, s.run("server", "list"), "guest-one")

@@ -59,15 +59,16 @@ func nextNet() string {
 
 // agent is one process of the binary.
 type agent struct {
-	t    *testing.T
-	name string
-	ip   string
-	dir  string
-	args []string
-	env  []string
-	cmd  *exec.Cmd
-	out  *output
-	done chan struct{} // closed when the process has ended
+	t      *testing.T
+	name   string
+	ip     string
+	dir    string
+	args   []string
+	env    []string
+	socket string // of the libvirtd that its guests run on, where they are real
+	cmd    *exec.Cmd
+	out    *output
+	done   chan struct{} // closed when the process has ended
 }
 
 // output is what a process printed; safe to read while it runs.
@@ -131,7 +132,7 @@ func (a *agent) stop() {
 	}
 }
 
-// killPlugins ends what driver processes of this agent are left: a killed agent leaves its plugin to be re-attached.
+// pluginPIDs are the driver processes of this agent: a killed agent leaves its own to be re-attached.
 func (a *agent) pluginPIDs() []int {
 	out, _ := exec.Command("pgrep", "-f", "kilonova driver ").Output()
 	var pids []int

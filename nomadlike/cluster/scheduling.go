@@ -47,7 +47,7 @@ func (s *Server) startPlanApplier(parent context.Context) (func(), error) {
 }
 
 func (s *Server) applyPlan(ctx context.Context, placements []structs.Placement) (broker.PlanResult, error) {
-	results, index, err := fsm.PlanApply.ProposeIndex(ctx, s, &structs.PlanApplyRequest{SnapshotIndex: s.store.Index(), Placements: placements, Now: now()})
+	results, index, err := fsm.PlanApply.ProposeIndex(ctx, s, &structs.PlanApplyRequest{Placements: placements, Now: now()})
 	return broker.PlanResult{Index: index, Results: results}, err
 }
 

@@ -48,9 +48,8 @@ type Placement struct {
 // PlanApplyRequest commits placements. Each is checked against the newest state: the host must be schedulable and have
 // room under the ratios, and the operation must still want a place. The answer is []PlacementResult in the same order.
 type PlanApplyRequest struct {
-	SnapshotIndex uint64      `codec:"si"` // the state that the scheduler saw
-	Placements    []Placement `codec:"p"`
-	Now           Time        `codec:"now"`
+	Placements []Placement `codec:"p"`
+	Now        Time        `codec:"now"`
 }
 
 // PlacementResult says what became of a placement.

@@ -4,6 +4,8 @@ package client
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -52,11 +54,13 @@ type Client struct {
 	mu    sync.Mutex
 	hosts map[structs.HostID]*Host
 	beat  time.Duration // how often leases are renewed
+
+	beatChanged chan struct{}
 }
 
 // New registers the client's RPC methods.
 func New(cfg Config, session string) *Client {
-	c := &Client{cfg: cfg, logger: cfg.Logger.Named("client"), session: session, hosts: map[structs.HostID]*Host{}, beat: time.Second}
+	c := &Client{cfg: cfg, logger: cfg.Logger.Named("client"), session: session, hosts: map[structs.HostID]*Host{}, beat: time.Second, beatChanged: make(chan struct{}, 1)}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	rpc.Handle(cfg.RPC, "Client.ConsoleOutput", rpc.ServerOnly, c.consoleOutput)
 	return c
@@ -76,18 +80,16 @@ func (c *Client) AddHost(cfg HostConfig, open func(h *Host) driver.Driver) *Host
 // Start begins heartbeats and the hosts' sessions.
 func (c *Client) Start() {
 	c.mu.Lock()
-	hosts := make([]*Host, 0, len(c.hosts))
-	for _, h := range c.hosts {
-		hosts = append(hosts, h)
-	}
+	hosts := slices.Collect(maps.Values(c.hosts))
 	c.mu.Unlock()
 	for _, h := range hosts {
-		c.goRun(h.run)
-		c.goRun(h.reportLoop)
+		c.goRun(h.ctx, h.run)
+		c.goRun(h.ctx, h.reconcileLoop)
+		c.goRun(h.ctx, h.reportLoop)
 	}
-	c.goRun(c.heartbeats)
+	c.goRun(c.ctx, c.heartbeats)
 	if c.cfg.Prune != nil {
-		c.goRun(c.pruneLoop)
+		c.goRun(c.ctx, c.pruneLoop)
 	}
 }
 
@@ -117,31 +119,25 @@ func (c *Client) pruneLoop(ctx context.Context) {
 	}
 }
 
-func (c *Client) goRun(f func(context.Context)) {
-	c.wg.Add(1)
-	go func() {
-		defer c.wg.Done()
-		f(c.ctx)
-	}()
-}
+func (c *Client) goRun(ctx context.Context, f func(context.Context)) { c.wg.Go(func() { f(ctx) }) }
+
+// goodbye bounds how long stopping waits for the servers to hear of it.
+const goodbye = 2 * time.Second
 
 // Close stops the client; guests go on. With leave its hosts take no new instances from now on.
 func (c *Client) Close(leave bool) {
 	c.cancel()
 	c.wg.Wait()
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, h := range c.hosts {
-		h.runner.Close()
-		if epoch := h.currentEpoch(); leave && epoch != 0 {
-			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-			_, err := call[structs.Ack](ctx, c, "Host.Leave", &structs.HostLeaveRequest{HostID: h.cfg.ID, Epoch: epoch})
-			if err != nil {
-				c.logger.Warn("cannot say goodbye; the host's lease will end by itself", "host", h.cfg.Name, "error", err)
-			}
-			cancel()
-		}
+	hosts := slices.Collect(maps.Values(c.hosts))
+	c.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), goodbye)
+	defer cancel()
+	var wg sync.WaitGroup
+	for _, h := range hosts {
+		wg.Go(func() { h.close(ctx, leave) })
 	}
+	wg.Wait()
 }
 
 // call asks one server after the other until one answers. Only what may be repeated goes through here. The servers that are left share the time that is
@@ -168,13 +164,24 @@ func call[Resp any](ctx context.Context, c *Client, method string, req any) (*Re
 	return nil, err
 }
 
-// heartbeats renews the leases of all registered hosts in one message, three times in a lease.
+// heartbeats renews the leases of all registered hosts in one message, three times in a lease, and sooner again after one that failed.
 func (c *Client) heartbeats(ctx context.Context) {
+	failed := false
 	for {
 		c.mu.Lock()
-		wait := c.beat
+		beat := c.beat
 		c.mu.Unlock()
-		if !sleep(ctx, wait) {
+		wait := beat
+		if failed {
+			wait = max(beat/5, 50*time.Millisecond)
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-c.beatChanged: // perhaps it has waited too long already
+			timer.Stop()
+		case <-ctx.Done():
+			timer.Stop()
 			return
 		}
 		req := &structs.HostHeartbeatRequest{}
@@ -188,10 +195,10 @@ func (c *Client) heartbeats(ctx context.Context) {
 		if len(req.Beats) == 0 {
 			continue
 		}
-		bctx, cancel := context.WithTimeout(ctx, max(wait, time.Second))
+		bctx, cancel := context.WithTimeout(ctx, max(beat, time.Second))
 		resp, err := call[structs.HostHeartbeatResponse](bctx, c, "Host.Heartbeat", req)
 		cancel()
-		if err != nil {
+		if failed = err != nil; failed {
 			if ctx.Err() == nil {
 				c.logger.Debug("cannot renew leases; trying again", "error", err)
 			}
@@ -200,7 +207,9 @@ func (c *Client) heartbeats(ctx context.Context) {
 		c.setBeat(resp.BeatMS)
 		c.mu.Lock()
 		for _, id := range resp.Register {
-			c.hosts[id].reregister()
+			if h := c.hosts[id]; h != nil {
+				h.reregister()
+			}
 		}
 		c.mu.Unlock()
 	}

@@ -17,79 +17,94 @@ import (
 type Host struct {
 	c      *Client
 	cfg    HostConfig
+	ctx    context.Context // ends with the client, or when another client took the host over
+	stop   context.CancelFunc
 	driver driver.Driver
 	runner *runner.Runner
 
-	kick     chan struct{} // something to register or reconcile
-	outcomes chan structs.Outcome
-	syncs    chan structs.InstanceSync
+	kick    chan struct{} // there is something to register
+	compare chan struct{} // there is something to reconcile
+	out     outbox
 
 	mu          sync.Mutex
-	fingerprint *driver.Fingerprint // nil until the driver spoke
-	caps        *driver.Capabilities
-	epoch       uint64   // of the lease; 0 until registered
-	register    bool     // register again: the host changed, or the cluster lost its lease
-	images      []string // that instances here were made from, as of the last reconciliation; nil before the first
-	reconcile   bool     // compare what is there with what should be
+	fingerprint *driver.Fingerprint  // nil until the driver spoke
+	caps        *driver.Capabilities // nil until the driver told them
+	askCaps     bool                 // they are to be asked for: the driver is another process now
+	epoch       uint64               // of the lease; 0 until registered, and again when another client took the host over
+	registered  time.Time            // when this client's session first was
+	retaken     int                  // how often the host was taken back from another session
+	register    bool                 // register again: the host changed, or the cluster lost its lease
+	doubted     bool                 // the cluster did not take this session's word: its lease ended, or another session has the host
+	images      []string             // that instances here were made from, as of the last reconciliation; nil before the first
+	reconcile   bool                 // compare what is there with what should be
+	reconciling bool
 }
 
 func newHost(c *Client, cfg HostConfig) *Host {
-	return &Host{c: c, cfg: cfg, kick: make(chan struct{}, 1), outcomes: make(chan structs.Outcome, 4096), syncs: make(chan structs.InstanceSync, 4096)}
+	h := &Host{c: c, cfg: cfg, kick: make(chan struct{}, 1), compare: make(chan struct{}, 1), out: outbox{wake: make(chan struct{}, 1)}, askCaps: true}
+	h.ctx, h.stop = context.WithCancel(c.ctx)
+	return h
 }
 
 // use gives the host its driver, once, before it runs.
 func (h *Host) use(d driver.Driver) {
-	c := h.c
-	r := runner.New(runner.Config{Driver: d, Images: c.cfg.Images, MaxBuilds: h.cfg.MaxBuilds, Logger: c.logger.With("host", h.cfg.Name),
-		Report: func(o structs.Outcome) { enqueue(c.ctx, h.outcomes, o) }, Sync: func(s structs.InstanceSync) { enqueue(c.ctx, h.syncs, s) }})
+	r := runner.New(runner.Config{Driver: d, Images: h.c.cfg.Images, MaxBuilds: h.cfg.MaxBuilds, Logger: h.c.logger.With("host", h.cfg.Name),
+		Report: h.report, Sync: h.observe, Missing: h.wantReconcile})
 	h.mu.Lock()
 	h.driver, h.runner = d, r
 	h.mu.Unlock()
 }
 
-func enqueue[T any](ctx context.Context, ch chan T, v T) {
-	select {
-	case ch <- v:
-	case <-ctx.Done():
-	}
-}
-
-// Fingerprint takes what the driver says of the host.
+// Fingerprint takes what the driver says of the host. What guests did while it was not well nobody told: when it is well again they are looked at.
 func (h *Host) Fingerprint(fp *driver.Fingerprint) {
 	h.mu.Lock()
+	if h.fingerprint != nil && !h.fingerprint.Healthy && fp.Healthy {
+		h.reconcile = true
+	}
 	h.fingerprint, h.register = fp, true
 	h.mu.Unlock()
-	h.wake()
+	wake(h.kick)
+	wake(h.compare)
 }
 
-// Event takes what a guest did. One that comes before the host runs is dropped: its first reconciliation sees what happened.
+// Event takes what a guest did. One that comes before the host is registered is dropped: its first reconciliation sees what happened.
 func (h *Host) Event(e *driver.Event) {
 	h.mu.Lock()
-	r := h.runner
+	r, epoch := h.runner, h.epoch
 	h.mu.Unlock()
-	if r != nil {
+	if r != nil && epoch != 0 {
 		r.Event(e)
 	}
 }
 
-// Restarted says that the driver's process died and is back: what is there is compared with what should be.
+// Restarted says that the driver's process died and is back: what is there is compared with what should be, and it may be another version.
 func (h *Host) Restarted() {
+	h.mu.Lock()
+	h.askCaps, h.register = true, true
+	h.mu.Unlock()
+	wake(h.kick)
+	h.wantReconcile()
+}
+
+func (h *Host) wantReconcile() {
 	h.mu.Lock()
 	h.reconcile = true
 	h.mu.Unlock()
-	h.wake()
+	wake(h.compare)
 }
 
+// reregister is for when the cluster does not take this session's word.
 func (h *Host) reregister() {
 	h.mu.Lock()
-	h.register, h.reconcile = true, true
+	h.register, h.doubted = true, true
 	h.mu.Unlock()
-	h.wake()
+	wake(h.kick)
+	h.wantReconcile()
 }
 
-func (h *Host) wake() {
+func wake(ch chan struct{}) {
 	select {
-	case h.kick <- struct{}{}:
+	case ch <- struct{}{}:
 	default:
 	}
 }
@@ -100,108 +115,224 @@ func (h *Host) currentEpoch() uint64 {
 	return h.epoch
 }
 
-// reconcilePeriod is how often what is there is compared with what should be, besides at every start: Nova's sync_power_state_interval.
-const reconcilePeriod = 10 * time.Minute
+// retry runs f when ch wakes it, and again after a pause while it fails: soon when the servers cannot be reached, later and later when they or the driver refuse.
+func (h *Host) retry(ctx context.Context, ch <-chan struct{}, period <-chan time.Time, what string, f func(context.Context) error) {
+	var again <-chan time.Time
+	pause, said := minRetry, ""
+	for {
+		select {
+		case <-ch:
+		case <-again:
+		case <-period:
+			h.wantReconcile()
+			continue
+		case <-ctx.Done():
+			return
+		}
+		err := f(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		again = nil
+		if err == nil {
+			pause, said = minRetry, ""
+			continue
+		}
+		if transient(err) {
+			pause = minRetry
+			h.c.logger.Debug("cannot "+what+"; trying again", "host", h.cfg.Name, "error", err)
+		} else if said != err.Error() {
+			said = err.Error()
+			h.c.logger.Warn("cannot "+what+"; trying again", "host", h.cfg.Name, "error", err)
+		}
+		again = time.After(pause)
+		pause = min(2*pause, maxRetry)
+	}
+}
 
-// run registers the host, keeps its stream of work open and reconciles.
+const (
+	minRetry = 250 * time.Millisecond
+	maxRetry = 10 * time.Second
+)
+
+func transient(err error) bool {
+	return structs.IsKind(err, structs.KindUnavailable) || structs.IsKind(err, structs.KindTimeout)
+}
+
+// run registers the host and keeps its stream of work open.
 func (h *Host) run(ctx context.Context) {
-	periodic := time.NewTicker(reconcilePeriod)
-	defer periodic.Stop()
 	var stopWatch func()
+	watched := uint64(0)
 	defer func() {
 		if stopWatch != nil {
 			stopWatch()
 		}
 	}()
-	for {
-		select {
-		case <-h.kick:
-		case <-periodic.C:
-			h.mu.Lock()
-			h.reconcile = true
-			h.mu.Unlock()
-		case <-ctx.Done():
-			return
-		}
-		before := h.currentEpoch()
+	h.retry(ctx, h.kick, nil, "register the host", func(ctx context.Context) error {
 		if err := h.catchUp(ctx); err != nil {
-			if ctx.Err() != nil {
-				return
-			}
-			h.c.logger.Debug("cannot bring the host up to date; trying again", "host", h.cfg.Name, "error", err)
-			if !sleep(ctx, 250*time.Millisecond) {
-				return
-			}
-			h.wake()
-			continue
+			return err
 		}
-		if epoch := h.currentEpoch(); epoch != before {
+		if epoch := h.currentEpoch(); epoch != watched {
 			if stopWatch != nil {
 				stopWatch()
 			}
-			stopWatch = h.startWatch(ctx, epoch)
+			watched, stopWatch = epoch, h.startWatch(ctx, epoch)
 		}
-	}
+		return nil
+	})
 }
 
-// catchUp registers and reconciles as far as that is wanted; what fails stays wanted.
+// catchUp registers when that is wanted; what fails stays wanted.
 func (h *Host) catchUp(ctx context.Context) error {
 	h.mu.Lock()
-	fp, register := h.fingerprint, h.register
+	fp, register, doubted, epoch := h.fingerprint, h.register, h.doubted, h.epoch
 	h.mu.Unlock()
-	if fp == nil {
+	if fp == nil || !register {
 		return nil
 	}
-	if register {
-		if err := h.doRegister(ctx, fp); err != nil {
-			return fmt.Errorf("register: %w", err)
-		}
-	}
-	h.mu.Lock()
-	reconcile := h.reconcile
-	h.mu.Unlock()
-	if reconcile && fp.Healthy {
-		if err := h.doReconcile(ctx); err != nil {
-			return fmt.Errorf("reconcile: %w", err)
-		}
-	}
-	return nil
-}
-
-func (h *Host) doRegister(ctx context.Context, fp *driver.Fingerprint) error {
-	if h.caps == nil {
-		caps, err := h.driver.Capabilities(ctx)
+	if doubted && epoch != 0 {
+		taken, err := h.isTaken(ctx, epoch)
 		if err != nil {
 			return err
 		}
-		h.caps = caps
-		h.runner.SetImageFormats(caps.ImageFormats)
+		if taken && !h.takeBack() {
+			h.giveUp()
+			return nil
+		}
 	}
-	resp, err := call[structs.HostRegisterResponse](ctx, h.c, "Host.Register", &structs.HostRegisterRequest{Host: h.describe(fp)})
+	return h.doRegister(ctx, fp)
+}
+
+// isTaken asks whether another session has the host now; when not, only the lease of this one had ended.
+func (h *Host) isTaken(ctx context.Context, epoch uint64) (bool, error) {
+	_, err := call[structs.Ack](ctx, h.c, "Host.Report", &structs.OperationReportRequest{HostID: h.cfg.ID, Epoch: epoch})
+	switch {
+	case structs.IsKind(err, structs.KindConflict):
+		return true, nil
+	case structs.IsKind(err, structs.KindNotFound):
+		return false, nil
+	}
+	return false, err
+}
+
+const (
+	// lateMessages is how long after its start a client may find that the host was taken by a message of the process before it, which was under way.
+	lateMessages = 30 * time.Second
+	// maxRetaken bounds how often: two clients with one host that begin at the same moment must not take it from each other for long.
+	maxRetaken = 2
+)
+
+// takeBack reports whether the session that has the host now may be a late message of an earlier process.
+func (h *Host) takeBack() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if time.Since(h.registered) > lateMessages || h.retaken == maxRetaken {
+		return false
+	}
+	h.retaken++
+	return true
+}
+
+// giveUp ends the host's session: a newer client has it, and two that do the same work would run one instance twice. Guests stay as they are.
+func (h *Host) giveUp() {
+	h.c.logger.Error("another client speaks for this host now; this one has stopped its work and leaves the guests as they are. "+
+		"Give each client a data directory of its own, and stop one of the two; to take the host over again restart this one",
+		"host", h.cfg.Name, "host_id", h.cfg.ID)
+	h.mu.Lock()
+	h.epoch = 0
+	h.mu.Unlock()
+	h.stop()
+	h.runner.Close()
+}
+
+// close ends what is being done, and with leave says goodbye. The host's loops have ended.
+func (h *Host) close(ctx context.Context, leave bool) {
+	h.runner.Close()
+	epoch := h.currentEpoch()
+	if !leave || epoch == 0 {
+		return
+	}
+	if _, err := call[structs.Ack](ctx, h.c, "Host.Leave", &structs.HostLeaveRequest{HostID: h.cfg.ID, Epoch: epoch}); err != nil {
+		h.c.logger.Warn("cannot say goodbye; the host's lease will end by itself", "host", h.cfg.Name, "error", err)
+	}
+}
+
+// capsTimeout bounds the question for a driver's capabilities, which it answers at once when it is there, and capsUnwell the question to one that is not well.
+const (
+	capsTimeout = 5 * time.Second
+	capsUnwell  = time.Second
+)
+
+// capabilities returns the driver's. A host whose driver is not well is registered without, so that the operator sees it and why.
+func (h *Host) capabilities(ctx context.Context, fp *driver.Fingerprint) (*driver.Capabilities, error) {
+	h.mu.Lock()
+	caps, ask := h.caps, h.askCaps
+	h.askCaps = false
+	h.mu.Unlock()
+	if !ask {
+		return caps, nil
+	}
+	limit := capsTimeout
+	if !fp.Healthy {
+		limit = capsUnwell
+	}
+	cctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	now, err := h.driver.Capabilities(cctx)
+	if err == nil {
+		h.runner.SetImageFormats(now.ImageFormats)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err != nil {
+		h.askCaps = true
+		if fp.Healthy {
+			return nil, fmt.Errorf("ask the driver for its capabilities: %w", err)
+		}
+		if caps == nil {
+			caps = &driver.Capabilities{}
+		}
+		return caps, nil
+	}
+	h.caps = now
+	return now, nil
+}
+
+func (h *Host) doRegister(ctx context.Context, fp *driver.Fingerprint) error {
+	caps, err := h.capabilities(ctx, fp)
+	if err != nil {
+		return err
+	}
+	resp, err := call[structs.HostRegisterResponse](ctx, h.c, "Host.Register", &structs.HostRegisterRequest{Host: h.describe(fp, caps)})
 	if err != nil {
 		if structs.IsKind(err, structs.KindConflict) {
-			h.c.logger.Error("the cluster refuses this host", "host", h.cfg.Name, "error", err)
+			err = fmt.Errorf("the cluster refuses this host: %w", err)
 		}
 		return err
 	}
-	h.c.setBeat(resp.BeatMS)
+	h.c.setBeat(resp.LeaseTTLMS)
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	if h.epoch != resp.Host.Epoch {
 		h.c.logger.Info("host registered", "host", h.cfg.Name, "host_id", h.cfg.ID, "epoch", resp.Host.Epoch)
 		h.reconcile = true
 	}
-	h.epoch = resp.Host.Epoch
-	if h.fingerprint == fp {
-		h.register = false
+	if h.registered.IsZero() {
+		h.registered = time.Now()
 	}
-	h.mu.Unlock()
+	h.epoch, h.doubted = resp.Host.Epoch, false
+	h.register = h.fingerprint != fp || h.askCaps && fp.Healthy
+	if h.register {
+		wake(h.kick)
+	}
+	wake(h.compare)
 	return nil
 }
 
 // describe turns the driver's fingerprint into the host as the state keeps it.
-func (h *Host) describe(fp *driver.Fingerprint) structs.Host {
+func (h *Host) describe(fp *driver.Fingerprint, caps *driver.Capabilities) structs.Host {
 	inv := fp.Inventory
-	traits := slices.Concat(fp.Traits, h.caps.Traits)
+	traits := slices.Concat(fp.Traits, caps.Traits)
 	slices.Sort(traits)
 	return structs.Host{ID: h.cfg.ID, Name: h.cfg.Name, Zone: h.cfg.Zone, RPCAddr: h.c.cfg.Advertise, Version: h.c.cfg.Version, Session: h.c.session,
 		Driver: h.cfg.DriverName, DriverHealthy: fp.Healthy, DriverHealth: fp.HealthDescription,
@@ -209,7 +340,7 @@ func (h *Host) describe(fp *driver.Fingerprint) structs.Host {
 		CPUInfo: structs.CPUInfo{Arch: fp.CPU.Arch, Model: fp.CPU.Model, Vendor: fp.CPU.Vendor, Sockets: fp.CPU.Sockets, Cores: fp.CPU.Cores,
 			Threads: fp.CPU.Threads, Features: fp.CPU.Features},
 		Total:    structs.Resources{VCPUs: int64(inv.VCPUs), MemoryMiB: inv.MemoryMiB, DiskGiB: inv.DiskGiB},
-		Reserved: h.cfg.Reserved, Traits: slices.Compact(traits), Attributes: fp.Attributes, ImageFormats: h.caps.ImageFormats}
+		Reserved: h.cfg.Reserved, Traits: slices.Compact(traits), Attributes: fp.Attributes, ImageFormats: caps.ImageFormats}
 }
 
 // startWatch takes work for the epoch until stopped, over one server after the other.
@@ -257,26 +388,67 @@ func (h *Host) watch(ctx context.Context, addr string, epoch uint64) error {
 	}
 }
 
-// doReconcile compares the hypervisor's guests with the cluster's instances: leftovers of deleted or moved instances are destroyed, guests that the
-// driver lost are recovered, and what guests did meanwhile is passed on. A guest that the cluster does not know is left alone.
-func (h *Host) doReconcile(ctx context.Context) error {
-	found, err := h.driver.List(ctx)
-	if err != nil {
+const (
+	// reconcilePeriod is how often what is there is compared with what should be, besides at every start: Nova's sync_power_state_interval.
+	reconcilePeriod = 10 * time.Minute
+	// driverPatience bounds a driver's call in a reconciliation: calls to a driver that is away wait for it.
+	driverPatience = time.Minute
+)
+
+// reconcileLoop reconciles whenever that is wanted and the driver is well. It runs beside the registration, which must go on telling that the driver is not.
+func (h *Host) reconcileLoop(ctx context.Context) {
+	periodic := time.NewTicker(reconcilePeriod)
+	defer periodic.Stop()
+	h.retry(ctx, h.compare, periodic.C, "reconcile the host's guests", func(ctx context.Context) error {
+		h.mu.Lock()
+		wanted := h.reconcile && h.epoch != 0 && !h.doubted && h.fingerprint.Healthy
+		if wanted {
+			h.reconcile, h.reconciling = false, true
+		}
+		h.mu.Unlock()
+		if !wanted {
+			return nil
+		}
+		err := h.doReconcile(ctx)
+		h.mu.Lock()
+		h.reconciling = false
+		h.reconcile = h.reconcile || err != nil
+		h.mu.Unlock()
 		return err
+	})
+}
+
+// doReconcile compares the hypervisor's guests with the cluster's instances: leftovers of deleted or moved instances are destroyed, guests that the
+// driver lost are recovered, and what guests did meanwhile is passed on. A guest that the cluster does not know is left alone. What is being done here
+// for an operation that is over for the cluster, or went elsewhere while this client was cut off, is ended.
+func (h *Host) doReconcile(ctx context.Context) error {
+	tasks := h.runner.Tasks() // before the question: the answer is about these or what came after
+	lctx, cancel := context.WithTimeout(ctx, driverPatience)
+	found, err := h.driver.List(lctx)
+	cancel()
+	if err != nil {
+		return fmt.Errorf("list the driver's guests: %w", runner.Translate(err))
 	}
 	req := &structs.HostReconcileRequest{HostID: h.cfg.ID, Epoch: h.currentEpoch()}
 	byID := map[structs.InstanceID]*driver.InstanceStatus{}
 	for _, st := range found {
 		id := structs.InstanceID(st.InstanceID)
 		byID[id] = st
-		req.Guests = append(req.Guests, structs.Guest{InstanceID: id, Generation: st.Generation, Power: structs.PowerState(st.Power)})
+		req.Guests = append(req.Guests, structs.Guest{InstanceID: id, Generation: max(st.Generation, tasks[id].Generation()), Power: structs.PowerState(st.Power)})
+	}
+	for id, t := range tasks { // about to be made
+		if byID[id] == nil {
+			req.Guests = append(req.Guests, structs.Guest{InstanceID: id, Generation: t.Generation()})
+		}
 	}
 	resp, err := call[structs.HostReconcileResponse](ctx, h.c, "Host.Reconcile", req)
 	if err != nil {
+		if structs.IsKind(err, structs.KindConflict) {
+			h.reregister()
+		}
 		return err
 	}
 	h.mu.Lock()
-	h.reconcile = false
 	h.images = append(make([]string, 0, len(resp.Images)), resp.Images...)
 	h.mu.Unlock()
 	var errs []error
@@ -284,50 +456,57 @@ func (h *Host) doReconcile(ctx context.Context) error {
 		h.c.logger.Warn("this host has a guest that the cluster does not know; it is left alone", "host", h.cfg.Name, "instance_id", g.InstanceID)
 	}
 	for _, g := range resp.Destroy {
-		errs = append(errs, h.destroyLeftover(ctx, g))
+		errs = append(errs, h.destroyLeftover(ctx, g, tasks[g.InstanceID]))
 	}
 	for _, w := range resp.Instances {
-		if !h.runner.Busy(w.Instance.ID) {
-			errs = append(errs, h.reconcileOne(ctx, w.Instance, byID[w.Instance.ID]))
-		}
+		errs = append(errs, h.reconcileOne(ctx, w.Instance, byID[w.Instance.ID], tasks[w.Instance.ID]))
 	}
-	if err := errors.Join(errs...); err != nil {
-		h.mu.Lock()
-		h.reconcile = true
-		h.mu.Unlock()
-		return err
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
-func (h *Host) destroyLeftover(ctx context.Context, g structs.Guest) error {
+func (h *Host) destroyLeftover(ctx context.Context, g structs.Guest, task *runner.Task) error {
+	ctx, cancel := context.WithTimeout(ctx, driverPatience)
+	defer cancel()
 	h.c.logger.Info("destroying what is left of an instance that was deleted or moved", "host", h.cfg.Name, "instance_id", g.InstanceID)
+	if err := h.runner.Abandon(ctx, task); err != nil {
+		return err
+	}
 	err := h.driver.Destroy(ctx, &driver.DestroyRequest{DestroyDisks: true,
 		InstanceRef: driver.InstanceRef{InstanceID: string(g.InstanceID), OperationID: "cleanup", Generation: g.Generation}})
 	if err != nil {
 		return fmt.Errorf("destroy leftover %s: %w", g.InstanceID, err)
 	}
 	h.runner.Forget(g.InstanceID)
-	enqueue(ctx, h.syncs, structs.InstanceSync{InstanceID: g.InstanceID, Generation: g.Generation, CleanedUp: true})
+	h.observe(structs.InstanceSync{InstanceID: g.InstanceID, Generation: g.Generation, CleanedUp: true})
 	return nil
 }
 
-func (h *Host) reconcileOne(ctx context.Context, ins *structs.Instance, st *driver.InstanceStatus) error {
-	sync := structs.InstanceSync{InstanceID: ins.ID, Generation: ins.Generation}
+// reconcileOne looks after an instance that belongs here and to which, for the cluster, nothing is being done.
+func (h *Host) reconcileOne(ctx context.Context, ins *structs.Instance, st *driver.InstanceStatus, task *runner.Task) error {
+	ctx, cancel := context.WithTimeout(ctx, driverPatience)
+	defer cancel()
+	if err := h.runner.Abandon(ctx, task); err != nil {
+		return err
+	}
+	if h.runner.Busy(ins.ID) {
+		return nil // something newer: its end tells what is there
+	}
 	if st == nil {
 		var err error
 		st, err = h.driver.Recover(ctx, runner.SpecOf(ins))
 		if errors.Is(err, driver.ErrNotFound) {
-			sync.Missing, sync.Reason = true, "the hypervisor has nothing of it"
-			enqueue(ctx, h.syncs, sync)
+			h.observe(structs.InstanceSync{InstanceID: ins.ID, Generation: ins.Generation, Missing: true, Reason: "the hypervisor has nothing of it"})
 			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("recover %s: %w", ins.ID, err)
 		}
 	}
-	if sync.Power = structs.PowerState(st.Power); sync.Power != ins.Power {
-		enqueue(ctx, h.syncs, sync)
+	if task == nil && structs.PowerState(st.Power) == ins.Power {
+		return nil
+	}
+	if err := h.runner.Look(ctx, ins.ID); err != nil { // the list is older than the cluster's answer
+		return fmt.Errorf("look at %s: %w", ins.ID, err)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -25,6 +26,8 @@ type Config struct {
 	// Report takes an outcome; it does not block. Sync takes what a guest did of its own accord; it does not block.
 	Report func(structs.Outcome)
 	Sync   func(structs.InstanceSync)
+	// Missing hears that a guest is gone that nobody here removed; it does not block.
+	Missing func()
 	// MaxBuilds is how many builds run at once; the others wait their turn. 0 is 10, as Nova's max_concurrent_builds.
 	MaxBuilds int
 	Logger    hclog.Logger
@@ -63,8 +66,10 @@ type task struct {
 	key      key
 	work     structs.Work
 	cancel   context.CancelFunc
+	done     chan struct{} // closed when it is over
 	outcomes []structs.Outcome
-	replaced bool // a newer operation cancelled it: it has nothing to say any more
+	replaced bool // a newer operation cancelled it, or nobody waits for it: it has nothing to say any more
+	removes  bool // its end is that the guest is gone
 }
 
 // key tells one attempt at a step from every other.
@@ -99,7 +104,9 @@ func (r *Runner) SetImageFormats(formats []string) {
 
 // Close cancels what runs and waits for it. Guests are not touched; what was open is handed out again by the cluster.
 func (r *Runner) Close() {
+	r.mu.Lock() // nothing begins from now on
 	r.cancel()
+	r.mu.Unlock()
 	r.wg.Wait()
 }
 
@@ -168,15 +175,15 @@ func (r *Runner) startNext(id structs.InstanceID, in *instance) {
 	w := *in.next
 	in.next = nil
 	ctx, cancel := context.WithCancel(r.ctx)
-	t := &task{key: keyOf(w.Operation), work: w, cancel: cancel}
+	t := &task{key: keyOf(w.Operation), work: w, cancel: cancel, done: make(chan struct{})}
+	t.removes = w.Operation.Kind == structs.OpDelete || w.Operation.Status == structs.OpUndoing
 	in.current = t
-	r.wg.Add(1)
-	go func() {
-		defer r.wg.Done()
+	r.wg.Go(func() {
 		defer cancel()
+		defer close(t.done)
 		r.run(ctx, t)
 		r.ended(id, in, t)
-	}()
+	})
 }
 
 // rememberDeleted is for how many deleted instances the answer is kept, should the cluster ask again.
@@ -185,7 +192,7 @@ const rememberDeleted = 1024
 func (r *Runner) ended(id structs.InstanceID, in *instance, t *task) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if t.work.Operation.Kind == structs.OpDelete {
+	if t.removes {
 		r.deleted = append(r.deleted, id)
 		if len(r.deleted) > rememberDeleted {
 			r.forget(r.deleted[0])
@@ -193,6 +200,9 @@ func (r *Runner) ended(id structs.InstanceID, in *instance, t *task) {
 		}
 	}
 	in.current, in.last = nil, t
+	if t.uncertain() {
+		in.nudged = true
+	}
 	t.work = structs.Work{} // only the outcomes are needed from now on
 	if r.ctx.Err() != nil {
 		return
@@ -203,8 +213,16 @@ func (r *Runner) ended(id structs.InstanceID, in *instance, t *task) {
 	}
 	if in.nudged {
 		in.nudged = false
-		r.look(id)
+		r.lookSoon(id)
 	}
+}
+
+// uncertain reports whether the task may have left the guest in another state than its outcome tells: a power change that failed or was broken off.
+func (t *task) uncertain() bool {
+	if t.work.Operation.Kind == structs.OpBuild || t.removes {
+		return false
+	}
+	return t.replaced || len(t.outcomes) == 0 || t.outcomes[len(t.outcomes)-1].Error != ""
 }
 
 // Forget drops what is remembered of an instance that is no longer on this host and has nothing running.
@@ -229,33 +247,115 @@ func (r *Runner) Busy(id structs.InstanceID) bool {
 	return in != nil && in.current != nil
 }
 
-// Event takes a guest's event. While an operation runs on the instance the event is most likely its doing: the guest is looked at when it is over.
-func (r *Runner) Event(e *driver.Event) {
-	id := structs.InstanceID(e.InstanceID)
+// Task is something that is being done to an instance.
+type Task struct {
+	id structs.InstanceID
+	t  *task
+}
+
+// Generation is that of the instance that it is done to; 0 of no task.
+func (t *Task) Generation() uint64 {
+	if t == nil {
+		return 0
+	}
+	return t.t.key.generation
+}
+
+// Tasks returns what is being done now.
+func (r *Runner) Tasks() map[structs.InstanceID]*Task {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	all := map[structs.InstanceID]*Task{}
+	for id, in := range r.instances {
+		if in.current != nil {
+			all[id] = &Task{id, in.current}
+		}
+	}
+	return all
+}
+
+// Abandon ends a task that nobody waits for any more, unless it is over, and returns when it is. It reports nothing.
+func (r *Runner) Abandon(ctx context.Context, t *Task) error {
+	if t == nil {
+		return nil
+	}
+	r.mu.Lock()
+	if in := r.instances[t.id]; in != nil && in.current == t.t {
+		t.t.replaced = true
+		t.t.cancel()
+	}
+	r.mu.Unlock()
+	select {
+	case <-t.t.done:
+		return nil
+	case <-ctx.Done():
+		return structs.Errorf(structs.KindTimeout, "the driver does not end what it does to instance %s", t.id)
+	}
+}
+
+// Event takes a guest's event. While an operation runs on the instance the event is most likely its doing: the guest is looked at when it is over.
+func (r *Runner) Event(e *driver.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lookSoon(structs.InstanceID(e.InstanceID))
+}
+
+// lookSoon looks in a goroutine of its own. Runner.mu is held.
+func (r *Runner) lookSoon(id structs.InstanceID) {
 	if in := r.instances[id]; in != nil && in.current != nil {
 		in.nudged = true
 		return
 	}
-	if r.ctx.Err() == nil {
-		r.look(id)
+	if r.ctx.Err() != nil {
+		return
 	}
-}
-
-// look asks the driver what state a guest is in and passes it on. Runner.mu is held.
-func (r *Runner) look(id structs.InstanceID) {
-	r.wg.Add(1)
-	go func() {
-		defer r.wg.Done()
+	r.wg.Go(func() {
 		ctx, cancel := context.WithTimeout(r.ctx, 30*time.Second)
 		defer cancel()
-		st, err := r.cfg.Driver.Inspect(ctx, string(id))
-		if err != nil || r.Busy(id) {
-			return // gone, or being changed: reconciliation and the operation see to it
+		if err := r.Look(ctx, id); err != nil && ctx.Err() == nil {
+			r.cfg.Logger.Warn("cannot look at a guest that did something; reconciliation will", "instance_id", id, "error", err)
 		}
-		r.cfg.Sync(structs.InstanceSync{InstanceID: id, Generation: st.Generation, Power: structs.PowerState(st.Power), Reason: st.Reason})
-	}()
+	})
+}
+
+// Look asks the driver what state a guest is in and passes it on, unless something is being done to it: then it is looked at afterwards.
+func (r *Runner) Look(ctx context.Context, id structs.InstanceID) error {
+	r.mu.Lock()
+	last, busy := r.newest(id)
+	r.mu.Unlock()
+	if busy {
+		return nil
+	}
+	st, err := r.cfg.Driver.Inspect(ctx, string(id))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if now, busy := r.newest(id); busy || now != last {
+		return nil // what was seen is of before that
+	}
+	if errors.Is(err, driver.ErrNotFound) {
+		if last == nil || !last.removes {
+			r.cfg.Missing()
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	// With the lock held, so that what an operation that begins now reports comes after it.
+	r.cfg.Sync(structs.InstanceSync{InstanceID: id, Generation: st.Generation, Power: structs.PowerState(st.Power), Reason: st.Reason})
+	return nil
+}
+
+// newest returns the task that ended last, and whether one is running; it is then nudged to look when it is over. Runner.mu is held.
+func (r *Runner) newest(id structs.InstanceID) (last *task, busy bool) {
+	in := r.instances[id]
+	if in == nil {
+		return nil, false
+	}
+	if in.current != nil {
+		in.nudged = true
+	}
+	return in.last, in.current != nil
 }
 
 // run does the task's steps until one fails.

@@ -4,14 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/kilonova-cloud/kilonova/nomadlike/operation"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 	"github.com/kilonova-cloud/kilonova/plugins/driver"
 )
@@ -114,12 +118,13 @@ type rig struct {
 	r        *Runner
 	outcomes chan structs.Outcome
 	syncs    chan structs.InstanceSync
+	missing  chan struct{}
 }
 
 func newRig(t *testing.T, images ImageSource, builds int) *rig {
-	g := &rig{t: t, d: newScripted(), outcomes: make(chan structs.Outcome, 100), syncs: make(chan structs.InstanceSync, 100)}
+	g := &rig{t: t, d: newScripted(), outcomes: make(chan structs.Outcome, 100), syncs: make(chan structs.InstanceSync, 100), missing: make(chan struct{}, 100)}
 	g.r = New(Config{Driver: g.d, Images: images, MaxBuilds: builds, Logger: hclog.NewNullLogger(),
-		Report: func(o structs.Outcome) { g.outcomes <- o }, Sync: func(s structs.InstanceSync) { g.syncs <- s }})
+		Report: func(o structs.Outcome) { g.outcomes <- o }, Sync: func(s structs.InstanceSync) { g.syncs <- s }, Missing: func() { g.missing <- struct{}{} }})
 	t.Cleanup(g.r.Close)
 	return g
 }
@@ -260,7 +265,10 @@ func TestStartRecoversLostDefinition(t *testing.T) {
 	g.r.Do(work("a", structs.OpStart, structs.StepStart))
 	o := next(t, g.outcomes)
 	require.NotEmpty(t, o.Error)
-	require.Equal(t, []string{"start", "recover", "start"}, g.d.calls)
+	next(t, g.syncs) // what became of the guest is looked at
+	g.d.mu.Lock()
+	defer g.d.mu.Unlock()
+	require.Equal(t, []string{"start", "recover", "start", "inspect"}, g.d.calls)
 }
 
 // A guest's event is passed on when nothing is being done to it, and looked into afterwards when something is.
@@ -314,4 +322,161 @@ func TestForget(t *testing.T) {
 	g.r.mu.Lock()
 	defer g.r.mu.Unlock()
 	require.Empty(t, g.r.instances)
+}
+
+// A step whose deadline passes while the driver hangs: the call is cancelled, the attempt is reported as late, and nothing is left running. Time is simulated.
+func TestDeadlinePassesWhileTheDriverHangs(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		kind  structs.OperationKind
+		step  structs.StepName
+		call  string
+		after time.Duration
+	}{
+		{structs.OpBuild, structs.StepSpawn, "create", 5 * time.Minute},
+		{structs.OpStart, structs.StepStart, "start", 2 * time.Minute},
+		{structs.OpStop, structs.StepStop, "stop", time.Minute + operation.DefaultStopTimeout}, // the guest's own time is not the step's
+		{structs.OpSoftReboot, structs.StepReboot, "reboot", 2*time.Minute + operation.DefaultStopTimeout},
+		{structs.OpDelete, structs.StepDestroy, "destroy", 2 * time.Minute},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			g := newRig(t, noImages{}, 0)
+			g.d.hold[c.call] = make(chan struct{})
+			begun := time.Now()
+			w := work("a", c.kind, c.step)
+			g.r.Do(w)
+			o := <-g.outcomes
+			require.Equal(t, c.after, time.Since(begun), "%s", c.kind)
+			require.Equal(t, structs.KindTimeout, o.ErrorKind)
+			require.True(t, o.Retryable)
+			require.NotEmpty(t, o.Error)
+			g.d.mu.Lock()
+			g.d.hold = map[string]chan struct{}{}
+			g.d.mu.Unlock()
+			again := *w.Operation
+			again.Attempt, again.NotBefore = 2, structs.TimeOf(time.Now().Add(time.Second))
+			w.Operation = &again
+			g.r.Do(w)
+			require.Empty(t, (<-g.outcomes).Error)
+			require.Equal(t, c.after+time.Second, time.Since(begun))
+			synctest.Wait()
+			require.False(t, g.r.Busy("a"))
+		})
+	}
+}
+
+// Waiting for its turn is not part of a build's time.
+func TestTurnIsNotPartOfTheDeadline(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, noImages{}, 1)
+		hold := make(chan struct{})
+		g.d.hold["create"] = hold
+		g.r.Do(work("a", structs.OpBuild, structs.StepSpawn))
+		g.until("create")
+		g.r.Do(work("b", structs.OpBuild, structs.StepSpawn))
+		time.AfterFunc(4*time.Minute, func() { close(hold) })
+		for range 2 {
+			require.Empty(t, (<-g.outcomes).Error)
+		}
+	})
+}
+
+// What is done for an operation that is over for the cluster is ended without a word; something newer is left alone.
+func TestAbandon(t *testing.T) {
+	t.Parallel()
+	g := newRig(t, noImages{}, 0)
+	g.d.hold["stop"] = make(chan struct{}) // for ever
+	g.r.Do(work("a", structs.OpStop, structs.StepStop))
+	g.until("stop")
+	tasks := g.r.Tasks()
+	require.Len(t, tasks, 1)
+	require.EqualValues(t, 1, tasks["a"].Generation())
+	require.NoError(t, g.r.Abandon(t.Context(), tasks["a"]))
+	require.Equal(t, structs.PowerRunning, next(t, g.syncs).Power, "the guest is looked at: it may have been stopped by then")
+	require.Empty(t, g.outcomes)
+	require.Empty(t, g.r.Tasks())
+
+	hold := make(chan struct{})
+	g.d.mu.Lock()
+	g.d.hold["start"] = hold
+	g.d.mu.Unlock()
+	g.r.Do(work("a", structs.OpStart, structs.StepStart))
+	g.until("start")
+	require.NoError(t, g.r.Abandon(t.Context(), tasks["a"]), "that is over")
+	require.NoError(t, g.r.Abandon(t.Context(), nil))
+	close(hold)
+	require.Empty(t, next(t, g.outcomes).Error)
+}
+
+// A guest that is gone is missed, unless it was removed here.
+func TestMissing(t *testing.T) {
+	t.Parallel()
+	g := newRig(t, noImages{}, 0)
+	g.d.fail["inspect"] = driver.Errorf(driver.KindNotFound, "no such guest")
+	g.r.Do(work("a", structs.OpDelete, structs.StepDestroy))
+	next(t, g.outcomes)
+	require.Eventually(t, func() bool { return !g.r.Busy("a") }, 5*time.Second, time.Millisecond)
+	require.NoError(t, g.r.Look(t.Context(), "a"))
+	require.Empty(t, g.missing)
+	require.NoError(t, g.r.Look(t.Context(), "b"))
+	require.Len(t, g.missing, 1)
+	g.r.Event(&driver.Event{InstanceID: "b", Type: driver.EventRemoved})
+	next(t, g.missing)
+	next(t, g.missing)
+	require.Empty(t, g.syncs)
+}
+
+// What was seen of a guest before something was done to it says nothing of afterwards.
+func TestOldLook(t *testing.T) {
+	t.Parallel()
+	g := newRig(t, noImages{}, 0)
+	hold := make(chan struct{})
+	g.d.hold["inspect"] = hold
+	looked := make(chan error, 1)
+	go func() { looked <- g.r.Look(context.Background(), "a") }()
+	g.until("inspect") // it has the state already
+	g.r.Do(work("a", structs.OpStop, structs.StepStop))
+	require.Equal(t, structs.StepStop, next(t, g.outcomes).Step)
+	require.Eventually(t, func() bool { return !g.r.Busy("a") }, 5*time.Second, time.Millisecond)
+	close(hold)
+	require.NoError(t, next(t, looked))
+	require.Empty(t, g.syncs)
+}
+
+// Events that come while the runner closes neither panic nor outlive it.
+func TestEventsWhileClosing(t *testing.T) {
+	t.Parallel()
+	for range 50 {
+		g := newRig(t, noImages{}, 0)
+		g.d.notify = make(chan string, 10000)
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				for range 20 {
+					g.r.Event(&driver.Event{InstanceID: "a", Type: driver.EventStopped})
+				}
+			})
+		}
+		g.r.Close()
+		seen := g.d.count("inspect")
+		wg.Wait()
+		require.Equal(t, seen, g.d.count("inspect"), "nothing begins after Close")
+	}
+}
+
+// A driver's text goes into the cluster's state: it is bounded there.
+func TestLongErrors(t *testing.T) {
+	t.Parallel()
+	text, _, _ := classify(driver.Errorf(driver.KindInternal, "qemu says: %s: the end", strings.Repeat("é", 10000)))
+	require.LessOrEqual(t, len(text), maxErrorText+10)
+	require.True(t, utf8.ValidString(text))
+	require.Contains(t, text, "qemu says: ")
+	require.Contains(t, text, ": the end")
+}
+
+func TestTranslateDeadline(t *testing.T) {
+	t.Parallel()
+	require.True(t, structs.IsKind(Translate(fmt.Errorf("x: %w", context.DeadlineExceeded)), structs.KindTimeout))
+	require.True(t, structs.IsKind(Translate(driver.Errorf(driver.KindNotFound, "no such")), structs.KindNotFound))
 }

@@ -150,12 +150,15 @@ func Translate(err error) error {
 	if errors.As(err, &de) {
 		return structs.Errorf(kinds[de.Kind], "%s", de.Error())
 	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return structs.Errorf(structs.KindTimeout, "the driver did not answer in time: %w", err)
+	}
 	return err
 }
 
 // classify says how a step's error is reported. Only what surely fails again is not retried: a wrong request, what the driver cannot do, a stale generation.
 func classify(err error) (text string, k structs.Kind, retryable bool) {
-	text = strings.TrimSpace(err.Error())
+	text = shorten(strings.TrimSpace(err.Error()))
 	k = structs.KindOf(Translate(err))
 	if errors.Is(err, context.DeadlineExceeded) {
 		k = structs.KindTimeout
@@ -165,4 +168,16 @@ func classify(err error) (text string, k structs.Kind, retryable bool) {
 		return text, k, false
 	}
 	return text, k, true
+}
+
+// maxErrorText bounds an error's text in the cluster's state, where it is kept with the operation and its instance.
+const maxErrorText = 2048
+
+// shorten keeps the beginning and the end of a long text, such as a hypervisor's output.
+func shorten(text string) string {
+	if len(text) <= maxErrorText {
+		return text
+	}
+	half := maxErrorText / 2
+	return strings.ToValidUTF8(text[:half], "") + " ... " + strings.ToValidUTF8(text[len(text)-half:], "")
 }

@@ -82,18 +82,38 @@ func noValidHost(tx *state.Txn, ins *structs.Instance, op *structs.Operation, x 
 		o.Error = fmt.Sprintf("%s (after the build failed on %d of them: %s)", why, n, op.Error)
 	}
 	advance(tx, o, now)
+	if got := tx.Instance(ins.ID); got != nil && got.VM == structs.VMError && got.Fault != nil {
+		failed, fault := got.Copy(), *got.Fault
+		fault.Public = refusals(x, false)
+		failed.Fault = &fault
+		tx.PutInstance(failed)
+	}
 }
+
+// noHostPublic is Nova's sentence, all that users are told where nothing is known of who refused.
+const noHostPublic = "No valid host was found. There are not enough hosts available."
 
 // NoValidHost words why no host was found: Nova's sentence, then how many hosts each filter refused and an example.
 func NoValidHost(x *structs.Explanation) string {
 	if x == nil || x.Hosts == 0 {
 		return "No valid host was found. There are no hosts: start a client, and see `kilonova host status`."
 	}
+	return refusals(x, true)
+}
+
+// refusals says how many hosts each filter refused; the examples name hosts and what they have free, which is for administrators.
+func refusals(x *structs.Explanation, examples bool) string {
+	if x == nil || len(x.Refused) == 0 {
+		return noHostPublic
+	}
 	parts := make([]string, len(x.Refused))
 	for i, f := range x.Refused {
-		parts[i] = fmt.Sprintf("%s refused %d (%s)", f.Filter, f.Count, f.Example)
+		parts[i] = fmt.Sprintf("%s refused %d", f.Filter, f.Count)
+		if examples {
+			parts[i] += " (" + f.Example + ")"
+		}
 	}
-	return fmt.Sprintf("No valid host was found. There are not enough hosts available. Of %d hosts, %s.", x.Hosts, strings.Join(parts, "; "))
+	return fmt.Sprintf("%s Of %d hosts, %s.", noHostPublic, x.Hosts, strings.Join(parts, "; "))
 }
 
 // Reap removes finished records.

@@ -245,10 +245,11 @@ func failed(tx *state.Txn, ins *structs.Instance, prior, op *structs.Operation, 
 	tx.PutInstance(ins)
 }
 
+// fault says what failed. Users read it without the hosts' names, which are not theirs to know.
 func fault(tx *state.Txn, prior, op *structs.Operation, now structs.Time) *structs.Fault {
 	f := &structs.Fault{Code: 500, At: now}
 	if op.ErrorKind == structs.KindNoCapacity {
-		f.Message = op.Error
+		f.Message, f.Public = op.Error, noHostPublic
 		return f
 	}
 	where := ""
@@ -259,9 +260,23 @@ func fault(tx *state.Txn, prior, op *structs.Operation, now structs.Time) *struc
 	if op.Kind == structs.OpBuild {
 		advice = "Delete the instance and create it again once the cause is cured."
 	}
-	f.Message = fmt.Sprintf("%s failed at step %s%s: %s", op.Kind, prior.Step, where, op.Error)
+	step := failedStep(prior)
+	f.Message = fmt.Sprintf("%s failed at step %s%s: %s", op.Kind, step, where, op.Error)
+	f.Public = fmt.Sprintf("%s failed at step %s: %s", op.Kind, step, op.Error)
 	f.Details = fmt.Sprintf("operation %s, attempt %d. %s", op.ID, prior.Attempt, advice)
 	return f
+}
+
+// failedStep is the step that made the operation fail: while it undoes, not the step that undoes.
+func failedStep(op *structs.Operation) structs.StepName {
+	if op.Status == structs.OpUndoing {
+		for _, r := range slices.Backward(op.History) {
+			if !r.Undo {
+				return r.Step
+			}
+		}
+	}
+	return op.Step
 }
 
 // deleteInstance makes the instance deleted and gives back what it held. With cleanup its guest may still be on a host that is

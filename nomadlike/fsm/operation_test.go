@@ -105,7 +105,9 @@ func TestUndoFails(t *testing.T) {
 	w.check()
 	ins := w.store.Snapshot().Instance(id)
 	require.Equal(t, structs.VMError, ins.VM)
+	require.Contains(t, ins.Fault.Message, "create failed at step spawn on host ", "not the step that undoes it")
 	require.Contains(t, ins.Fault.Message, "undoing it failed")
+	require.Equal(t, "create failed at step spawn: no way; and undoing it failed: no way", ins.Fault.Public)
 	require.NotEmpty(t, ins.HostID, "the host may still hold something")
 	w.fail = nil
 	_, err := w.start(id, structs.OpDelete)

@@ -57,10 +57,19 @@ const (
 
 // Fault says why an instance is in error: what failed, where, and what to do.
 type Fault struct {
-	Code    int    `codec:"c"` // 500, or the HTTP code that fits
-	Message string `codec:"m"`
-	Details string `codec:"d"` // for administrators
+	Code    int    `codec:"c"`           // 500, or the HTTP code that fits
+	Message string `codec:"m"`           // for administrators: it names hosts
+	Public  string `codec:"u,omitempty"` // what the instance's user reads instead; "" is Message
+	Details string `codec:"d"`           // for administrators
 	At      Time   `codec:"t"`
+}
+
+// For returns the message that an administrator, or a user, is shown.
+func (f *Fault) For(admin bool) string {
+	if admin || f.Public == "" {
+		return f.Message
+	}
+	return f.Public
 }
 
 // Instance is a virtual machine. The compute API calls it a server.

@@ -60,7 +60,7 @@ func New(o Options) *httpapi.Service {
 func (s *service) routes() []httpapi.Route {
 	var all []httpapi.Route
 	for _, rows := range [][]httpapi.Route{s.instanceRoutes(), s.instanceActionRoutes(), s.flavorRoutes(), s.keypairRoutes(),
-		s.hypervisorRoutes(), s.serviceRoutes(), s.zoneRoutes(), s.limitsRoutes()} {
+		s.hypervisorRoutes(), s.aggregateRoutes(), s.serviceRoutes(), s.zoneRoutes(), s.limitsRoutes(), s.consoleRoutes()} {
 		all = append(all, rows...)
 	}
 	return all

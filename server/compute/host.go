@@ -56,17 +56,27 @@ func hostState(h *structs.Host) string {
 }
 
 func hostEnabled(h *structs.Host) string {
-	if h.Disabled {
+	if hostDisabled(h) {
 		return "disabled"
 	}
 	return "enabled"
 }
 
+// hostDisabled reports whether nothing is placed on a host because somebody said so, or because its driver is unhealthy: Nova's compute service
+// disables itself when its hypervisor is lost, and enables itself again (seeds-map V02).
+func hostDisabled(h *structs.Host) bool { return h.Disabled || !h.DriverHealthy }
+
+// autoReason is how Nova begins the reason of a service that disabled itself.
+const autoReason = "AUTO: "
+
 func disabledReason(h *structs.Host) any {
-	if !h.Disabled || h.DisabledReason == "" {
+	switch {
+	case h.Disabled && h.DisabledReason != "":
+		return h.DisabledReason
+	case h.Disabled || h.DriverHealthy:
 		return nil
 	}
-	return h.DisabledReason
+	return autoReason + cmp.Or(h.DriverHealth, "the driver is unhealthy")
 }
 
 // hostsByNumber returns the hosts in the order of their registration.

@@ -93,8 +93,12 @@ func TestFaultDetailsAreForAdministrators(t *testing.T) {
 	c.core.Drive(func(*structs.Operation) string { return "the disk is broken" })
 	for token, has := range map[string]bool{"alice": false, "admin": true} {
 		fault := c.want(200, token, "", "GET", "/servers/"+id, nil).json(t)["server"].(map[string]any)["fault"].(map[string]any)
-		if _, ok := fault["details"]; ok != has || !strings.Contains(fault["message"].(string), "the disk is broken") {
+		message, _ := fault["message"].(string)
+		if _, ok := fault["details"]; ok != has || !strings.Contains(message, "failed at step image") || !strings.Contains(message, "the disk is broken") {
 			t.Errorf("%s sees %v", token, fault)
+		}
+		if strings.Contains(message, "host-1") != has {
+			t.Errorf("%s reads of the host's name: %s", token, message)
 		}
 	}
 }

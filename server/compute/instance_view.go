@@ -145,7 +145,7 @@ func (w *viewer) appendFault(b []byte, f *structs.Fault) []byte {
 	b = append(appendField(b, "fault"), '{')
 	b = appendIntField(b, "code", int64(f.Code))
 	b = appendTime(b, "created", secondsLayout, f.At)
-	b = appendStringField(b, "message", f.Message)
+	b = appendStringField(b, "message", f.For(w.admin))
 	if f.Details != "" && (w.admin || f.Code != 500) {
 		b = appendStringField(b, "details", f.Details)
 	}

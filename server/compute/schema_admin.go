@@ -51,6 +51,16 @@ var (
 	hypervisorQuery = schema(`{"type": "object", "x-closed-from": 53, "properties": {
 		"with_servers": {"x-min": 53, "type": "array", "maxItems": 1, "items": @bool}}}`)
 
+	remoteConsoleSchema = schema(`{"type": "object", "additionalProperties": false, "required": ["remote_console"], "properties": {
+		"remote_console": {"type": "object", "additionalProperties": false, "required": ["protocol", "type"], "properties": {
+			"protocol": {"type": "string", "x-when": [
+				{"max": 7, "schema": {"enum": ["rdp", "serial", "spice", "vnc"]}},
+				{"min": 8, "schema": {"enum": ["mks", "rdp", "serial", "spice", "vnc"]}}]},
+			"type": {"type": "string", "x-when": [
+				{"max": 7, "schema": {"enum": ["novnc", "rdp-html5", "serial", "spice-html5", "xvpvnc"]}},
+				{"min": 8, "max": 98, "schema": {"enum": ["novnc", "rdp-html5", "serial", "spice-html5", "webmks", "xvpvnc"]}},
+				{"min": 99, "schema": {"enum": ["novnc", "rdp-html5", "serial", "spice-direct", "spice-html5", "webmks", "xvpvnc"]}}]}}}}}`)
+
 	serviceListQuery = schema(`{"type": "object", "x-closed-from": 75, "properties": {"host": @text, "binary": @text}}`)
 
 	serviceUpdateSchema = schema(`{"type": "object", "additionalProperties": false,

@@ -60,7 +60,7 @@ func serviceRows(core nomadlike.Core, rd state.Reader) []serviceRow {
 }
 
 func hostRow(h *structs.Host) serviceRow {
-	return serviceRow{host: h, name: h.Name, binary: binaryCompute, zone: h.Zone, up: hostState(h) == "up", disabled: h.Disabled, num: h.Num,
+	return serviceRow{host: h, name: h.Name, binary: binaryCompute, zone: h.Zone, up: hostState(h) == "up", disabled: hostDisabled(h), num: h.Num,
 		uuid: string(h.ID), seen: max(h.UpdatedAt, h.StatusAt)}
 }
 

@@ -35,6 +35,9 @@ func NewHandler(core nomadlike.Core, services []*Service, opts Options) (http.Ha
 	if h.opts.MaxLimit <= 0 {
 		h.opts.MaxLimit = 1000
 	}
+	if h.opts.Patience <= 0 {
+		h.opts.Patience = patience
+	}
 	h.opts.PublicURL = strings.TrimRight(opts.PublicURL, "/")
 	prefixes := map[string]string{}
 	for _, s := range services {
@@ -75,7 +78,7 @@ type call struct {
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := &call{h: h, w: &recorder{ResponseWriter: w}, r: r, id: newRequestID(), global: globalID(r.Header), route: "unmatched", started: time.Now()}
+	c := &call{h: h, w: &recorder{ResponseWriter: w, control: http.NewResponseController(w), patience: h.opts.Patience}, r: r, id: newRequestID(), global: globalID(r.Header), route: "unmatched", started: time.Now()}
 	hdr := w.Header()
 	hdr["X-Openstack-Request-Id"] = []string{c.id}
 	c.service = h.serviceOf(r.URL.EscapedPath())
@@ -83,6 +86,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		hdr["X-Compute-Request-Id"] = hdr["X-Openstack-Request-Id"]
 	}
 	defer c.finish()
+	c.begin()
 	c.serve()
 }
 

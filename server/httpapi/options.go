@@ -29,4 +29,6 @@ type Options struct {
 	TrustForwarded bool
 	// MaxLimit is the page size when none is asked for, and the largest; 0 is 1000 ([api]max_limit).
 	MaxLimit int
+	// Patience is how long a client may take to send a body of JSON, and to take a piece of an answer; 0 is 30 seconds.
+	Patience time.Duration
 }

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -134,19 +133,18 @@ func withBody(method string) bool {
 
 // readBody reads and decodes the body of a method that has one. The value is nil without one.
 func (c *call) readBody(m *rows, req *Request) (any, error) {
-	if m.raw || c.r.Body == nil || !withBody(c.r.Method) && !m.body {
+	if m.raw || c.r.Body == nil {
 		return nil, nil
+	}
+	if !withBody(c.r.Method) && !m.body {
+		return nil, c.passOver()
 	}
 	limit := c.service.maxBody()
 	body, err := readAll(http.MaxBytesReader(c.w.ResponseWriter, c.r.Body, limit), c.r.ContentLength)
 	if err != nil {
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
-			return nil, errTooLarge
-		}
-		return nil, structs.Errorf(structs.KindInvalid, "The request body could not be read: it ended early")
+		return nil, c.unread(err)
 	}
-	req.Body = body
+	c.arrived()
 	if len(body) == 0 {
 		return nil, nil
 	}
@@ -154,7 +152,8 @@ func (c *call) readBody(m *rows, req *Request) (any, error) {
 	if err != nil {
 		return nil, errMalformed
 	}
-	return v, nil
+	req.Body, err = canonical(body, v)
+	return v, err
 }
 
 func readAll(r io.Reader, size int64) ([]byte, error) {

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 type rawQuery struct {
@@ -12,12 +14,45 @@ type rawQuery struct {
 	values url.Values
 }
 
-// all returns the query's parameters as they came. A pair that cannot be decoded is left out.
+// all returns the query's parameters as they came.
 func (r *Request) all() url.Values {
 	if !r.raw.parsed {
-		r.raw = rawQuery{true, r.URL.Query()}
+		r.raw = rawQuery{true, parseQuery(r.URL.RawQuery)}
 	}
 	return r.raw.values
+}
+
+// parseQuery reads a query as Nova does: pairs end at &, and a percent sign that begins no code stands for itself. Package url drops pairs with a
+// semicolon or a bad code, and a filter that is dropped lists what was not asked for.
+func parseQuery(text string) url.Values {
+	q := url.Values{}
+	for pair := range strings.SplitSeq(text, "&") {
+		if pair != "" {
+			k, v, _ := strings.Cut(pair, "=")
+			k = unescape(k)
+			q[k] = append(q[k], unescape(v))
+		}
+	}
+	return q
+}
+
+func unescape(s string) string {
+	s = strings.ReplaceAll(s, "+", " ")
+	if !strings.Contains(s, "%") {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			if n, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil {
+				b.WriteByte(byte(n))
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
 }
 
 // Query returns the query parameters that hold for this request: those that the route's schema knows, or all when the route has none.

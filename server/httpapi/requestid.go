@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -29,21 +30,17 @@ func longestFirst(services []*Service) []*Service {
 // recorder remembers whether and with what status an answer was begun.
 type recorder struct {
 	http.ResponseWriter
-	status int
+	control  *http.ResponseController
+	patience time.Duration
+	status   int
 }
 
 func (r *recorder) WriteHeader(status int) {
 	if r.status == 0 {
 		r.status = status
 	}
+	r.due()
 	r.ResponseWriter.WriteHeader(status)
-}
-
-func (r *recorder) Write(b []byte) (int, error) {
-	if r.status == 0 {
-		r.status = http.StatusOK
-	}
-	return r.ResponseWriter.Write(b)
 }
 
 // Flush sends what was written so far; http.ResponseController finds the rest through Unwrap.

@@ -16,6 +16,9 @@ import (
 
 // decodeJSON decodes exactly one value, numbers as they were written.
 func decodeJSON(text []byte) (any, error) {
+	if err := checkUTF8(text); err != nil {
+		return nil, err
+	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
 	var v any

@@ -277,6 +277,34 @@ func TestFullDisk(t *testing.T) {
 	require.Equal(t, structs.ImageQueued, c.stored(id).Status)
 }
 
+// TestARefusedUploadIsAnswered: a client that reads only when it has sent everything gets the answer, not a broken connection.
+func TestARefusedUploadIsAnswered(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t, func(o *Options) { o.MaxSize = 1 << 20 })
+	id := c.image(member, rawImage)
+	const size = 24 << 20
+	for name, q := range map[string]struct {
+		header string
+		status int
+	}{
+		"too large, as announced": {fmt.Sprintf("X-Auth-Token: %s\r\nContent-Type: application/octet-stream", member), 413},
+		"another type":            {fmt.Sprintf("X-Auth-Token: %s\r\nContent-Type: application/json", member), 415},
+	} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(c.url, "http://"))
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = conn.Close() })
+		require.NoError(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
+		_, err = fmt.Fprintf(conn, "PUT /image/v2/images/%s/file HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n%s\r\n\r\n", id, size, q.header)
+		require.NoError(t, err)
+		_, err = conn.Write(make([]byte, size))
+		require.NoError(t, err, name)
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		require.NoError(t, err, name)
+		require.Equal(t, q.status, res.StatusCode, name)
+	}
+	require.Equal(t, structs.ImageQueued, c.stored(id).Status)
+}
+
 func TestDownloadWithoutAnyCopy(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t, nil)

@@ -26,8 +26,22 @@ type uploadKey struct {
 	id   structs.ImageID
 }
 
-// upload answers PUT /v2/images/{image_id}/file: queued → saving → active, or back to queued with nothing left.
+// upload answers PUT /v2/images/{image_id}/file. Most clients read an answer only when they have sent everything, and would see of a refusal no more than
+// that the connection broke: so what is refused is taken to its end, for a while.
 func (s *service) upload(r *httpapi.Request) (any, error) {
+	answer, err := s.store(r)
+	if err != nil && !structs.IsKind(err, structs.KindTimeout) && r.Header.Get("Expect") == "" { // who sends Expect is not sending yet, or reads while it does
+		_ = http.NewResponseController(r.Writer).SetReadDeadline(time.Now().Add(drainTime))
+		_, _ = io.Copy(io.Discard, r.Request.Body)
+	}
+	return answer, err
+}
+
+// drainTime bounds how long the rest of a refused upload is taken.
+const drainTime = 30 * time.Second
+
+// store receives an image's data: queued → saving → active, or back to queued with nothing left.
+func (s *service) store(r *httpapi.Request) (any, error) {
 	size, err := s.announced(r)
 	if err != nil {
 		return nil, err

@@ -79,7 +79,7 @@ func viewInstance(i *structs.Instance, admin bool) *instanceView {
 		v.Metadata = map[string]string{}
 	}
 	if f := i.Fault; f != nil {
-		v.Fault = &faultView{Code: f.Code, Message: f.Message, At: stamp(f.At)}
+		v.Fault = &faultView{Code: f.Code, Message: f.For(admin), At: stamp(f.At)}
 		if admin || f.Code != 500 { // as Nova shows details
 			v.Fault.Details = f.Details
 		}

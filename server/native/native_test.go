@@ -220,6 +220,8 @@ func TestExplanation(t *testing.T) {
 	assert.Contains(t, body, `"explanation":{"hosts":1,"refused":[{"filter":"ComputeFilter","count":1,"example":"node1: host is down"}]}`)
 	_, body, _ = w.get("/instances/"+string(id), "p1")
 	assert.Contains(t, body, `"explanation":{"hosts":1,"refused":[{"filter":"ComputeFilter","count":1}]}`)
+	assert.Contains(t, body, "ComputeFilter refused 1")
+	assert.NotContains(t, body, "node1", "nor does the fault name it")
 }
 
 func TestPages(t *testing.T) {

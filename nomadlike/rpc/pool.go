@@ -24,7 +24,11 @@ type Pool struct {
 	sessions map[string]*session
 	local    map[string]*Server // addresses that are this process
 	closed   bool
+	dialer   Dialer
 }
+
+// Dialer connects to an agent's RPC port.
+type Dialer func(ctx context.Context, addr string) (net.Conn, error)
 
 // session is one address's connection, made by the first caller while the others wait.
 type session struct {
@@ -35,8 +39,15 @@ type session struct {
 
 // NewPool returns a pool. tlsConfig nil means plain TCP.
 func NewPool(tlsConfig *TLS) *Pool {
-	return &Pool{tls: tlsConfig, sessions: map[string]*session{}, local: map[string]*Server{}}
+	return &Pool{tls: tlsConfig, sessions: map[string]*session{}, local: map[string]*Server{}, dialer: dialTCP}
 }
+
+func dialTCP(ctx context.Context, addr string) (net.Conn, error) {
+	return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", addr)
+}
+
+// SetDialer puts something between this agent and all others before the pool is used: tests have a network there that they can cut.
+func (p *Pool) SetDialer(d Dialer) { p.dialer = d }
 
 // SetLocal makes calls to addr go straight to a server of this process.
 func (p *Pool) SetLocal(addr string, s *Server) {
@@ -73,8 +84,7 @@ func yamuxConfig() *yamux.Config {
 
 // dial connects and says which protocol follows.
 func (p *Pool) dial(ctx context.Context, addr string, first byte) (net.Conn, error) {
-	d := net.Dialer{Timeout: 5 * time.Second}
-	conn, err := d.DialContext(ctx, "tcp", addr)
+	conn, err := p.dialer(ctx, addr)
 	if err != nil {
 		return nil, err
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 func init() {
-	registerParent("identity", "Make a new cluster's administrator", "Makes a new cluster usable. Users, projects and roles are then kept with the\nopenstack command or any other client of the Identity API.")
+	registerParent("identity", "Make a new cluster's administrator", "Makes a new cluster usable: its first user, project and roles.")
 	register(func() *definition {
 		c := &identityBootstrap{}
 		return &definition{

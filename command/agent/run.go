@@ -134,7 +134,11 @@ func (a *agent) start(ctx context.Context) error {
 	if a.rt.Dev {
 		return a.startDev(ctx)
 	}
-	a.ui.Output(fmt.Sprintf("Kilonova agent %s is running.\n  HTTP  %s\n  RPC   %s\n  Serf  %s", a.rt.Name, a.httpURL(), a.rpcAddr, a.rt.Serf.Advertise))
+	http := ""
+	if a.http != nil {
+		http = "\n  HTTP  " + a.httpURL()
+	}
+	a.ui.Output(fmt.Sprintf("Kilonova agent %s is running.%s\n  RPC   %s\n  Serf  %s", a.rt.Name, http, a.rpcAddr, a.rt.Serf.Advertise))
 	return nil
 }
 

@@ -279,7 +279,7 @@ func (s *Server) ConsoleOutput(ctx context.Context, ins *structs.Instance, lines
 	}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	r, err := rpc.Call[structs.ConsoleOutputResponse](ctx, s.pool, h.RPCAddr, "Client.ConsoleOutput",
+	r, err := rpc.Call[structs.ConsoleOutputResponse](ctx, s.pool.Clients(), h.RPCAddr, "Client.ConsoleOutput",
 		&structs.ConsoleOutputRequest{HostID: h.ID, InstanceID: ins.ID, Lines: lines})
 	if err != nil {
 		return nil, err

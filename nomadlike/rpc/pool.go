@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"sync"
 	"time"
@@ -25,6 +26,8 @@ type Pool struct {
 	local    map[string]*Server // addresses that are this process
 	closed   bool
 	dialer   Dialer
+	anyAgent bool  // calls go to agents that need not be servers
+	clients  *Pool // see Clients; nil until it is asked for
 }
 
 // Dialer connects to an agent's RPC port.
@@ -56,11 +59,25 @@ func (p *Pool) SetLocal(addr string, s *Server) {
 	p.local[addr] = s
 }
 
+// Clients returns the pool for calls to compute hosts. p's own calls are for servers alone where TLS checks the called agent's name; a host's agent has a
+// client's certificate of the same authority. It is closed with p.
+func (p *Pool) Clients() *Pool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.clients == nil {
+		p.clients = &Pool{tls: p.tls, sessions: map[string]*session{}, local: maps.Clone(p.local), dialer: p.dialer, anyAgent: true, closed: p.closed}
+	}
+	return p.clients
+}
+
 // Close drops all sessions; calls under way fail with KindUnavailable.
 func (p *Pool) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = true
+	if p.clients != nil {
+		p.clients.Close()
+	}
 	for _, s := range p.sessions {
 		select {
 		case <-s.ready:
@@ -89,7 +106,7 @@ func (p *Pool) dial(ctx context.Context, addr string, first byte) (net.Conn, err
 		return nil, err
 	}
 	if p.tls != nil {
-		tc := tls.Client(conn, p.tls.outgoing())
+		tc := tls.Client(conn, p.tls.outgoing(p.anyAgent))
 		if err := tc.HandshakeContext(ctx); err != nil {
 			_ = conn.Close()
 			return nil, err

@@ -18,7 +18,8 @@ type TLSFiles struct {
 // TLS is an agent's side of mutual TLS. Its files can be read again while it is in use.
 type TLS struct{ pair atomic.Pointer[tlsPair] }
 
-type tlsPair struct{ in, out *tls.Config }
+// tlsPair: out is for calls to servers, anyOut for calls to any agent of the cluster.
+type tlsPair struct{ in, out, anyOut *tls.Config }
 
 // NewTLS reads the files.
 func NewTLS(f TLSFiles) (*TLS, error) {
@@ -41,12 +42,14 @@ func (t *TLS) Reload(f TLSFiles) error {
 		return fmt.Errorf("tls: certificate and key: %w", err)
 	}
 	in := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert}
-	out := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}, RootCAs: pool, ServerName: f.ServerName}
-	if f.ServerName == "" {
-		out.InsecureSkipVerify = true // the name is not checked; the chain is, below
-		out.VerifyConnection = func(cs tls.ConnectionState) error { return verifyChain(pool, cs) }
+	anyOut := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}, RootCAs: pool,
+		InsecureSkipVerify: true, // the name is not checked; the chain is
+		VerifyConnection:   func(cs tls.ConnectionState) error { return verifyChain(pool, cs) }}
+	out := anyOut
+	if f.ServerName != "" {
+		out = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}, RootCAs: pool, ServerName: f.ServerName}
 	}
-	t.pair.Store(&tlsPair{in, out})
+	t.pair.Store(&tlsPair{in, out, anyOut})
 	return nil
 }
 
@@ -60,4 +63,10 @@ func verifyChain(pool *x509.CertPool, cs tls.ConnectionState) error {
 }
 
 func (t *TLS) incoming() *tls.Config { return t.pair.Load().in }
-func (t *TLS) outgoing() *tls.Config { return t.pair.Load().out }
+
+func (t *TLS) outgoing(anyAgent bool) *tls.Config {
+	if anyAgent {
+		return t.pair.Load().anyOut
+	}
+	return t.pair.Load().out
+}

@@ -80,6 +80,18 @@ func TestMutualTLS(t *testing.T) {
 	require.True(t, structs.IsKind(call(client, "Server"), structs.KindForbidden), "a client's certificate does not open servers' methods")
 	named.ServerName = "server.elsewhere.kilonova"
 	require.Error(t, call(mk(named), "Echo"), "the server's name is checked")
+	host := newPeer(t, false, client)
+	caller := NewPool(mk(server)) // as a server calls a compute host, whose certificate is a client's
+	defer caller.Close()
+	_, err := Call[echo](context.Background(), caller.Clients(), host.addr(), "Echo", &echo{})
+	require.NoError(t, err)
+	named.ServerName = "server.RegionOne.kilonova"
+	strict := NewPool(mk(named))
+	defer strict.Close()
+	_, err = Call[echo](context.Background(), strict, host.addr(), "Echo", &echo{})
+	require.Error(t, err, "where a server is called, a client's certificate does not do")
+	_, err = Call[echo](context.Background(), strict.Clients(), host.addr(), "Echo", &echo{})
+	require.NoError(t, err)
 	require.Error(t, call(mk(newAuthority(t).issue(t, "server.RegionOne.kilonova")), "Echo"), "another authority's certificates are refused")
 	require.Error(t, call(nil, "Echo"), "plain text is refused")
 }

@@ -218,8 +218,9 @@ func (c *Client) heartbeats(ctx context.Context) {
 func (c *Client) setBeat(ms int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if d := time.Duration(ms) * time.Millisecond; d > 0 {
+	if d := time.Duration(ms) * time.Millisecond; d > 0 && d != c.beat {
 		c.beat = d
+		wake(c.beatChanged)
 	}
 }
 

@@ -57,6 +57,22 @@ func TestLifeOfAnInstance(t *testing.T) {
 	require.Equal(t, h.Epoch, now.Epoch)
 }
 
+// The first heartbeat comes a beat after the registration, not a lease after it, whatever the client waited for before.
+func TestFirstHeartbeat(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 6*time.Second)
+	n := newNode(t, "a")
+	a := w.agent(n)
+	registered := time.Now()
+	a.c.mu.Lock()
+	beat := a.c.beat
+	a.c.mu.Unlock()
+	require.Equal(t, 2*time.Second, beat, "what the server says, a third of a lease")
+	eventually(t, "a heartbeat", func() bool { return w.front.count("Host.Heartbeat") > 0 })
+	require.Less(t, time.Since(registered), 5*time.Second)
+	require.Equal(t, n.id, requests[structs.HostHeartbeatRequest](w.front, "Host.Heartbeat")[0].Beats[0].HostID)
+}
+
 // Two hundred builds over four hosts of two clients: each becomes active, has one claim and one guest, on its host.
 func TestTwoHundredBuilds(t *testing.T) {
 	t.Parallel()
@@ -143,7 +159,7 @@ func TestClientRestarted(t *testing.T) {
 // A second client takes a host over for good: the first one learns it, ends what it was doing, reports nothing and does not take it back.
 func TestTwoClientsWithOneHost(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 1500*time.Millisecond)
+	w := newWorld(t, 3*time.Second)
 	n := newNode(t, "a")
 	older := w.agent(n)
 	w.untilHost(n, structs.HostUp)

@@ -141,6 +141,9 @@ func (w *world) create(n int) []structs.InstanceID {
 	ids, err := fsm.InstanceCreate.Propose(w.t.Context(), w.srv, req)
 	require.NoError(w.t, err)
 	require.Len(w.t, ids, n)
+	for _, id := range ids {
+		require.NotNil(w.t, w.instance(id), "what was acknowledged is there")
+	}
 	return ids
 }
 
@@ -159,8 +162,12 @@ func (w *world) instance(id structs.InstanceID) *structs.Instance { return w.srv
 // untilVM waits for the instance to be idle in that state.
 func (w *world) untilVM(id structs.InstanceID, vm structs.VMState) *structs.Instance {
 	w.t.Helper()
-	if !waits(func() bool { i := w.instance(id); return i.OperationID == "" && (i.VM == vm || i.VM == structs.VMError) }) || w.instance(id).VM != vm {
+	if !waits(func() bool {
 		i := w.instance(id)
+		return i != nil && i.OperationID == "" && (i.VM == vm || i.VM == structs.VMError)
+	}) || w.instance(id).VM != vm {
+		i := w.instance(id)
+		require.NotNil(w.t, i)
 		w.t.Fatalf("instance %s is not %s: %s, task %q, power %d, fault %+v", id, vm, i.VM, i.Task, i.Power, i.Fault)
 	}
 	return w.instance(id)

@@ -310,7 +310,7 @@ func (h *Host) doRegister(ctx context.Context, fp *driver.Fingerprint) error {
 		}
 		return err
 	}
-	h.c.setBeat(resp.LeaseTTLMS)
+	h.c.setBeat(resp.BeatMS)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.epoch != resp.Host.Epoch {

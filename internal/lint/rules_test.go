@@ -89,7 +89,7 @@ var D, E = 1, 2
 }
 
 func TestPlantedPaths(t *testing.T) {
-	for _, line := range []string{`x = "/work/main"`, "cd /root/go", "(/home/anna/x)", `"C:\Users\x"`, "/Users/Anna/x"} {
+	for _, line := range []string{`x = "/work/tree"`, "cd /root/go", "(/home/anna/x)", `"C:\Users\x"`, "/Users/Anna/x"} {
 		require.True(t, machinePath.MatchString(line), line)
 	}
 	for _, line := range []string{"/var/lib/kilonova", "$root/root/.ssh", "https://example.org/home/x", "network/", "/workers"} {

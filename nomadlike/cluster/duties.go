@@ -21,7 +21,7 @@ func (s *Server) ensureSettings(ctx context.Context) (func(), error) {
 	}
 	d := structs.DefaultClusterSettings()
 	d.ClusterID, d.Region, d.CreatedAt = nomadlike.NewUUID(), s.cfg.Region, now()
-	_, err := fsm.ClusterSettingsSet.Propose(ctx, s, &structs.ClusterSettingsRequest{Settings: d, OnlyIfAbsent: true})
+	_, err := fsm.ClusterSettingsSet.Propose(ctx, asLeader{s}, &structs.ClusterSettingsRequest{Settings: d, OnlyIfAbsent: true})
 	return nil, err
 }
 
@@ -31,7 +31,7 @@ func (s *Server) rotateTokenKeys(ctx context.Context) error {
 	if req == nil {
 		return nil
 	}
-	_, err := fsm.TokenKeyRotate.Propose(ctx, s, req)
+	_, err := fsm.TokenKeyRotate.Propose(ctx, asLeader{s}, req)
 	return err
 }
 
@@ -54,7 +54,7 @@ func (s *Server) expireOperations(ctx context.Context) error {
 		return nil
 	}
 	late.Now = at
-	_, err := fsm.OperationReport.Propose(ctx, s, &late)
+	_, err := fsm.OperationReport.Propose(ctx, asLeader{s}, &late)
 	return err
 }
 
@@ -109,7 +109,7 @@ func (s *Server) reap(ctx context.Context) error {
 	if full() {
 		s.duties.wake("reaper")
 	}
-	_, err := fsm.Reap.Propose(ctx, s, &req)
+	_, err := fsm.Reap.Propose(ctx, asLeader{s}, &req)
 	return err
 }
 

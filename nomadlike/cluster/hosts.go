@@ -3,6 +3,7 @@ package cluster
 import (
 	"cmp"
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,21 +24,23 @@ type leases struct {
 	ttl   time.Duration
 	table *lease.Table // nil while this server does not lead
 	wake  chan struct{}
+	// clock goes evenly whatever is done to the computer's: setting that must end no lease. It is of use in this process only.
+	clock func() structs.Time
 }
 
-func (l *leases) init(ttl time.Duration) { l.ttl, l.wake = ttl, make(chan struct{}, 1) }
+func (l *leases) init(ttl time.Duration) {
+	began := time.Now()
+	l.ttl, l.wake, l.clock = ttl, make(chan struct{}, 1), func() structs.Time { return structs.TimeOf(began).Add(time.Since(began)) }
+}
 
 // startLeases gives every host that is not down a whole new lease: the leader before may have renewed it a moment ago.
 func (s *Server) startLeases(parent context.Context) (func(), error) {
 	s.leases.mu.Lock()
 	s.leases.table = lease.New(s.leases.ttl)
-	at := now()
-	for h := range s.store.Snapshot().Hosts() {
-		if h.Status != structs.HostDown {
-			s.leases.table.Grant(h.ID, h.Epoch, at)
-		}
-	}
 	s.leases.mu.Unlock()
+	for h := range s.store.Snapshot().Hosts() { // what is committed after this moment leaseCommitted sees
+		s.leases.cover(h)
+	}
 	ctx, cancel := context.WithCancel(parent)
 	done := make(chan struct{})
 	go func() {
@@ -53,23 +56,56 @@ func (s *Server) startLeases(parent context.Context) (func(), error) {
 	}, nil
 }
 
-// watchLeases proposes the hosts down whose lease has ended. A proposal that fails is made again: the leases are granted once more, already ended.
+// leaseCommitted keeps true, on the leader, that every host that is not down has a lease, or nobody would ever find out that its client is gone: who took in a
+// registration need not lead any more when it is committed.
+func (s *Server) leaseCommitted(_ uint64, changes []state.Change) {
+	for _, c := range changes {
+		if h, ok := c.After.(*structs.Host); ok {
+			s.leases.cover(h)
+		}
+	}
+}
+
+// cover grants a lease to a host that has none at its epoch and should. It is called by commits, so nothing that holds mu may use the store.
+func (l *leases) cover(h *structs.Host) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.table == nil || h.Status == structs.HostDown {
+		return
+	}
+	if epoch, ok := l.table.Epoch(h.ID); !ok || epoch < h.Epoch {
+		l.table.Grant(h.ID, h.Epoch, l.clock())
+		l.changed()
+	}
+}
+
+// changed makes the watcher look again.
+func (l *leases) changed() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// watchLeases proposes the hosts down whose lease has ended. A proposal that fails is made again, unless the host registered meanwhile. Each is made once:
+// a repetition behind watchLeases' back might come after the registration.
 func (s *Server) watchLeases(ctx context.Context) {
 	var pending []structs.HostStatusChange
 	for {
 		s.leases.mu.Lock()
-		for _, e := range s.leases.table.Expire(now()) {
+		for _, e := range s.leases.table.Expire(s.leases.clock()) {
 			pending = append(pending, structs.HostStatusChange{HostID: e.HostID, Epoch: e.Epoch, Status: structs.HostDown,
 				Reason: "its client did not renew its lease for " + s.leases.ttl.String()})
 		}
+		pending = slices.DeleteFunc(pending, func(c structs.HostStatusChange) bool { _, ok := s.leases.table.Epoch(c.HostID); return ok })
 		next := s.leases.table.Next()
 		s.leases.mu.Unlock()
 		wait := time.Minute
 		if next != 0 {
-			wait = max(next.Sub(now()), time.Millisecond)
+			wait = max(next.Sub(s.leases.clock()), time.Millisecond)
 		}
 		if len(pending) > 0 {
-			if _, err := fsm.HostStatus.Propose(ctx, s, &structs.HostStatusRequest{Changes: pending, Now: now()}); err == nil {
+			if _, err := fsm.HostStatus.Propose(ctx, asLeader{s}, &structs.HostStatusRequest{Changes: pending, Now: now()}); err == nil {
 				for _, c := range pending {
 					s.logger.Warn("a host is down", "host_id", c.HostID, "reason", c.Reason)
 				}
@@ -96,11 +132,8 @@ func (s *Server) grantLease(id structs.HostID, epoch uint64) {
 	if s.leases.table == nil {
 		return
 	}
-	s.leases.table.Grant(id, epoch, now())
-	select {
-	case s.leases.wake <- struct{}{}:
-	default:
-	}
+	s.leases.table.Grant(id, epoch, s.leases.clock())
+	s.leases.changed()
 }
 
 // hostRegister is Host.Register: a client's first word, and whenever what it says of its host changes.
@@ -147,7 +180,7 @@ func (s *Server) hostHeartbeat(ctx context.Context, req *structs.HostHeartbeatRe
 		h := r.Host(b.HostID)
 		ok := h != nil && h.Status != structs.HostDown && s.leases.table != nil
 		if ok {
-			_, ok = s.leases.table.Renew(b.HostID, b.Epoch, now())
+			_, ok = s.leases.table.Renew(b.HostID, b.Epoch, s.leases.clock())
 		}
 		if !ok {
 			resp.Register = append(resp.Register, b.HostID)

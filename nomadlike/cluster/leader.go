@@ -37,7 +37,6 @@ func (s *Server) monitorLeadership(ctx context.Context) {
 	var stop func()
 	lose := func() {
 		if stop != nil {
-			s.setEstablished(false)
 			stop()
 			stop = nil
 		}
@@ -56,9 +55,9 @@ func (s *Server) monitorLeadership(ctx context.Context) {
 	}
 }
 
-func (s *Server) setEstablished(v bool) {
+func (s *Server) setEstablished(l *leadership) {
 	s.mu.Lock()
-	s.established = v
+	s.leadership = l
 	s.mu.Unlock()
 }
 
@@ -78,6 +77,7 @@ func (s *Server) lead(ctx context.Context) (stop func()) {
 
 // establish passes the barrier, runs the duties until ctx ends and stops them. It returns false when it failed before.
 func (s *Server) establish(ctx context.Context) bool {
+	term := s.node.Term() // before the barrier: of a later term it would prove nothing
 	if err := s.node.Barrier(30 * time.Second); err != nil {
 		s.logger.Error("new leader cannot pass its barrier; handing leadership away", "error", err)
 		_ = s.node.TransferLeadership()
@@ -107,7 +107,7 @@ func (s *Server) establish(ctx context.Context) bool {
 			stops = append(stops, stop)
 		}
 	}
-	s.setEstablished(true)
+	s.setEstablished(&leadership{ctx, term})
 	<-ctx.Done()
 	return true
 }

@@ -15,13 +15,14 @@ import (
 // bootstrapLoop makes the new cluster once as many servers as expected gossip with each other. Every one of them comes to
 // the same list, sorted by id. It ends when this server has, or is part of, a cluster.
 func (s *Server) bootstrapLoop(ctx context.Context) {
-	if s.cfg.BootstrapExpect == 0 || s.node.HasState() {
+	if s.node.HasState() {
 		return
 	}
 	t := time.NewTicker(100 * time.Millisecond)
 	defer t.Stop()
 	for {
 		if peers, err := s.node.Peers(); err == nil && len(peers) > 0 {
+			s.announceState()
 			return
 		}
 		if peers, ok := s.foundingPeers(); ok {
@@ -29,7 +30,6 @@ func (s *Server) bootstrapLoop(ctx context.Context) {
 				s.logger.Error("cannot bootstrap the cluster", "error", err)
 			} else {
 				s.logger.Info("new cluster bootstrapped", "servers", len(peers))
-				return
 			}
 		}
 		select {
@@ -40,9 +40,22 @@ func (s *Server) bootstrapLoop(ctx context.Context) {
 	}
 }
 
+// announceState tells the others that this server belongs to a cluster now. Without it, servers that lost their disks would found another one with it: a majority
+// of empty servers would take the place of what this one still knows.
+func (s *Server) announceState() {
+	t := s.gossip.Tags()
+	t.Bootstrap = true
+	if err := s.gossip.SetTags(t); err != nil {
+		s.logger.Warn("cannot tell the other agents that this server belongs to a cluster", "error", err)
+	}
+}
+
 // foundingPeers returns the servers to found a cluster with. Where one of them belongs to a cluster already, none is founded: its leader will add this server.
 func (s *Server) foundingPeers() ([]consensus.Peer, bool) {
-	if s.cfg.BootstrapExpect == 1 {
+	switch s.cfg.BootstrapExpect {
+	case 0:
+		return nil, false
+	case 1:
 		return []consensus.Peer{{ID: s.cfg.ID, Addr: s.cfg.Advertise, Voter: true}}, true
 	}
 	var peers []consensus.Peer
@@ -87,14 +100,14 @@ func (s *Server) suspectHosts(ctx context.Context, addrs []string) {
 	if len(changes) == 0 {
 		return
 	}
-	if _, err := fsm.HostStatus.Propose(ctx, s, &structs.HostStatusRequest{Changes: changes, Now: now()}); err != nil {
+	if _, err := fsm.HostStatus.Propose(ctx, asLeader{s}, &structs.HostStatusRequest{Changes: changes, Now: now()}); err != nil {
 		s.logger.Warn("cannot mark hosts suspect", "error", err)
 	}
 }
 
 // reconcileMembers makes Raft's configuration follow gossip: new servers are added and addresses brought up to date. A server that failed, or was
 // stopped in good order, stays a peer: most come back (an upgrade, a reboot), and taking them out one by one would leave the last of them as the
-// only holder of the state.
+// only holder of the state. But one whose address another one has now is gone for good, with its disk: Raft takes no two servers at one address.
 func (s *Server) reconcileMembers(context.Context) error {
 	peers, err := s.node.Peers()
 	if err != nil {
@@ -105,8 +118,14 @@ func (s *Server) reconcileMembers(context.Context) error {
 			continue
 		}
 		id := structs.ServerID(m.Tags.ID)
+		if m.Status != "alive" {
+			continue
+		}
+		if err := s.removePredecessor(peers, m); err != nil {
+			return err
+		}
 		i := slices.IndexFunc(peers, func(p consensus.Peer) bool { return p.ID == id })
-		if m.Status == "alive" && (i < 0 || peers[i].Addr != m.Tags.RPCAddr) {
+		if i < 0 || peers[i].Addr != m.Tags.RPCAddr {
 			s.logger.Info("adding a server to Raft", "server_id", id, "addr", m.Tags.RPCAddr)
 			if err := s.node.AddVoter(consensus.Peer{ID: id, Addr: m.Tags.RPCAddr, Voter: true}); err != nil {
 				return err
@@ -114,4 +133,14 @@ func (s *Server) reconcileMembers(context.Context) error {
 		}
 	}
 	return nil
+}
+
+// removePredecessor takes out the server that had the address of m before, unless it is alive elsewhere (its own address is brought up to date then).
+func (s *Server) removePredecessor(peers []consensus.Peer, m gossip.Member) error {
+	i := slices.IndexFunc(peers, func(p consensus.Peer) bool { return p.Addr == m.Tags.RPCAddr && string(p.ID) != m.Tags.ID })
+	if i < 0 || slices.ContainsFunc(s.gossip.Servers(), func(x gossip.Member) bool { return x.Tags.ID == string(peers[i].ID) }) {
+		return nil
+	}
+	s.logger.Warn("removing a server from Raft: another one has its address", "server_id", peers[i].ID, "addr", peers[i].Addr, "successor", m.Tags.ID)
+	return s.node.RemoveServer(peers[i].ID)
 }

@@ -47,7 +47,7 @@ func (s *Server) startPlanApplier(parent context.Context) (func(), error) {
 }
 
 func (s *Server) applyPlan(ctx context.Context, placements []structs.Placement) (broker.PlanResult, error) {
-	results, index, err := fsm.PlanApply.ProposeIndex(ctx, s, &structs.PlanApplyRequest{Placements: placements, Now: now()})
+	results, index, err := fsm.PlanApply.ProposeIndex(ctx, asLeader{s}, &structs.PlanApplyRequest{Placements: placements, Now: now()})
 	return broker.PlanResult{Index: index, Results: results}, err
 }
 
@@ -79,8 +79,12 @@ func (s *Server) runWorker(ctx context.Context, n int) {
 // workerDeps connects a worker to the leader's broker, in this process or over RPC.
 type workerDeps struct{ s *Server }
 
-// dequeueWait is how long a worker's question stays open at the leader before it is asked again.
-const dequeueWait = 20 * time.Second
+// dequeueWait is how long a worker's question stays open at the leader before it is asked again. A worker whose leader is gone without a word
+// waits that long and dequeueMargin.
+const (
+	dequeueWait   = 5 * time.Second
+	dequeueMargin = 2 * time.Second
+)
 
 // leader returns the leader's address; "" when it is this server.
 func (d workerDeps) leader() (string, error) {
@@ -102,7 +106,7 @@ func (d workerDeps) Dequeue(ctx context.Context, most int) ([]broker.Lease, erro
 	if addr == "" {
 		return d.s.broker.Dequeue(ctx, most)
 	}
-	ctx, cancel := context.WithTimeout(ctx, dequeueWait+5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, dequeueWait+dequeueMargin)
 	defer cancel()
 	r, err := rpc.Call[dequeueResponse](ctx, d.s.pool, addr, "Evaluation.Dequeue", &dequeueRequest{most})
 	if err != nil {

@@ -70,8 +70,8 @@ type Server struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	mu          sync.Mutex
-	established bool // this server leads and its duties run: only then does it answer consistent reads
+	mu         sync.Mutex
+	leadership *leadership // the last one that was established
 }
 
 // NewServer starts Raft from what DataDir holds and registers the server's RPC methods on r, which is not serving yet. Start
@@ -83,6 +83,7 @@ func NewServer(cfg Config, r *rpc.Server, pool *rpc.Pool) (*Server, error) {
 	s.broker = broker.New(broker.Config{Fail: s.evaluationFailed})
 	s.store.OnCommit(s.events.Publish)
 	s.store.OnCommit(s.enqueueCommitted)
+	s.store.OnCommit(s.leaseCommitted)
 	var err error
 	if s.blobs, err = newBlobs(s); err != nil {
 		return nil, err
@@ -92,7 +93,7 @@ func NewServer(cfg Config, r *rpc.Server, pool *rpc.Pool) (*Server, error) {
 		return nil, fmt.Errorf("cluster: advertised RPC address: %w", err)
 	}
 	s.node, err = consensus.New(consensus.Config{ID: cfg.ID, DataDir: cfg.DataDir, Layer: r.RaftLayer(pool, addr), Store: s.store,
-		Logger: cfg.Logger, Alone: cfg.BootstrapExpect == 1, Tuning: cfg.Raft})
+		Logger: cfg.Logger, Alone: cfg.BootstrapExpect == 1, Tuning: cfg.Raft, OnRestore: s.events.Restored})
 	if err != nil {
 		return nil, err
 	}
@@ -158,15 +159,50 @@ const (
 func (s *Server) Propose(ctx context.Context, typ fsm.Type, body []byte) (uint64, any, error) {
 	ctx, cancel := context.WithTimeout(ctx, proposeTimeout)
 	defer cancel()
+	unknown := false // whether an earlier attempt was applied
 	for attempt := 0; ; attempt++ {
 		index, v, err := s.proposeOnce(ctx, typ, body)
 		if err == nil {
 			return index, v, nil
 		}
-		again := structs.IsKind(err, structs.KindNotLeader) ||
-			(structs.IsKind(err, structs.KindUnavailable) || structs.IsKind(err, structs.KindTimeout)) && fsm.Repeatable(typ)
-		if !again || !pause(ctx, attempt) {
-			return 0, nil, noLeader(err)
+		again := structs.IsKind(err, structs.KindNotLeader)
+		if unknownFate(err) {
+			again, unknown = repeatable(typ), true
+		}
+		if again && s.ctx.Err() == nil && pause(ctx, attempt) {
+			continue
+		}
+		if unknown && structs.IsKind(err, structs.KindNotLeader) {
+			return 0, nil, structs.Errorf(structs.KindUnavailable, "the cluster lost its leader on the way: the change may or may not have been made")
+		}
+		return 0, nil, noLeader(err)
+	}
+}
+
+// unknownFate reports whether the error leaves open if the command was applied, or will be.
+func unknownFate(err error) bool {
+	return structs.IsKind(err, structs.KindUnavailable) || structs.IsKind(err, structs.KindTimeout)
+}
+
+// overwrites are the commands that write a value whatever was there, or whose repetition answers otherwise. When somebody else wrote between the two times
+// that such a command is applied, the second one would undo what that one was told is done. So its fate is left to who proposed it.
+var overwrites = map[fsm.Type]bool{fsm.QuotaSet.Type: true, fsm.ClusterSettingsSet.Type: true, fsm.HostAdmin.Type: true, fsm.HostRegister.Type: true, fsm.HostStatus.Type: true,
+	fsm.InstanceUpdate.Type: true, fsm.InstancePin.Type: true, fsm.ImageReplace.Type: true}
+
+func repeatable(t fsm.Type) bool { return fsm.Repeatable(t) && !overwrites[t] }
+
+// asLeader commits what a duty of the leader decided, on this server alone: what a server that no longer leads made of its old state must not reach
+// the one that leads now. While this server goes on leading, a command that may be repeated is, e.g. when too many wait.
+type asLeader struct{ s *Server }
+
+func (a asLeader) Propose(ctx context.Context, typ fsm.Type, body []byte) (uint64, any, error) {
+	ctx, cancel := context.WithTimeout(ctx, proposeTimeout)
+	defer cancel()
+	term := a.s.node.Term()
+	for attempt := 0; ; attempt++ {
+		index, v, err := a.s.node.Propose(ctx, typ, body)
+		if err == nil || !structs.IsKind(err, structs.KindUnavailable) || !repeatable(typ) || a.s.node.Term() != term || !pause(ctx, attempt) {
+			return index, v, err
 		}
 	}
 }
@@ -222,7 +258,7 @@ func (s *Server) Read(ctx context.Context) (state.Reader, error) {
 			}
 			return s.store.Snapshot(), nil
 		}
-		if !pause(ctx, attempt) {
+		if s.ctx.Err() != nil || !pause(ctx, attempt) {
 			return state.Reader{}, noLeader(err)
 		}
 	}
@@ -249,18 +285,39 @@ func (s *Server) askReadIndex(ctx context.Context) (uint64, error) {
 // readIndex is the leader's side. The index is taken before leadership is verified: every write acknowledged before the
 // read began is applied here by then, because acknowledgements come from this state machine, and a new leader's barrier applied those of its predecessors.
 func (s *Server) readIndex(ctx context.Context) (uint64, error) {
-	if !s.isEstablished() {
+	l := s.established()
+	if l == nil {
 		return 0, structs.Errorf(structs.KindNotLeader, "the leader is not ready yet")
 	}
 	index := s.store.Index()
-	return index, s.node.Verify(ctx)
+	if err := s.node.Verify(ctx); err != nil {
+		return 0, err
+	}
+	if s.node.Term() != l.term { // lost and gained again meanwhile: the other leader's writes may be missing
+		return 0, structs.Errorf(structs.KindNotLeader, "leadership changed on the way")
+	}
+	return index, nil
 }
 
-func (s *Server) isEstablished() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.established
+// leadership is one time that this server leads. It counts from when the barrier is passed and the duties run: only then does the server answer consistent reads.
+type leadership struct {
+	ctx  context.Context // ends when it is known to be lost
+	term uint64
 }
+
+// established returns the leadership that holds as far as this server knows, or nil. The term tells one from the next also before this server has heard
+// that the first was lost.
+func (s *Server) established() *leadership {
+	s.mu.Lock()
+	l := s.leadership
+	s.mu.Unlock()
+	if l == nil || l.ctx.Err() != nil || s.node.Term() != l.term {
+		return nil
+	}
+	return l
+}
+
+func (s *Server) isEstablished() bool { return s.established() != nil }
 
 // Stale returns this server's newest moment.
 func (s *Server) Stale() state.Reader { return s.store.Snapshot() }

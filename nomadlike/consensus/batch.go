@@ -47,7 +47,7 @@ func newBatcher(r *raft.Raft) *batcher {
 	return b
 }
 
-// stop fails what waits and returns when nothing is on its way.
+// stop fails what waits. Raft is shut down by then; it forgets to answer some of what it had given to the state machine, so nobody waits for that.
 func (b *batcher) stop() {
 	close(b.stopped)
 	<-b.idle
@@ -55,6 +55,9 @@ func (b *batcher) stop() {
 
 // Propose commits one command on this server, which must lead (KindNotLeader otherwise). When ctx ends early the command may still be applied.
 func (n *Node) Propose(ctx context.Context, typ fsm.Type, body []byte) (uint64, any, error) {
+	if ctx.Err() != nil {
+		return 0, nil, structs.Errorf(structs.KindTimeout, "too late: nothing was done")
+	}
 	if len(body) > fsm.MaxEntryBytes {
 		return 0, nil, structs.Errorf(structs.KindTooLarge, "a change of %d bytes is over the limit of %d", len(body), fsm.MaxEntryBytes)
 	}
@@ -83,12 +86,7 @@ func (n *Node) Propose(ctx context.Context, typ fsm.Type, body []byte) (uint64, 
 }
 
 func (b *batcher) run() {
-	defer func() {
-		for range inFlight { // wait for what is on its way
-			b.slots <- struct{}{}
-		}
-		close(b.idle)
-	}()
+	defer close(b.idle)
 	var carry *proposal
 	for {
 		first := carry
@@ -154,35 +152,37 @@ func (b *batcher) send(batch []*proposal) {
 
 // verifier lets many readers share one round of asking the majority.
 type verifier struct {
-	ask chan chan error
+	ask     chan chan error
+	stopped chan struct{}
 }
 
 func newVerifier(r *raft.Raft) *verifier {
-	v := &verifier{ask: make(chan chan error, 1024)}
-	go v.run(r)
+	v := &verifier{ask: make(chan chan error, 1024), stopped: make(chan struct{})}
+	go v.run(func() error { return r.VerifyLeader().Error() })
 	return v
 }
 
-// run ends when Raft is shut down: verifying then fails, and nobody asks a closed node.
-func (v *verifier) run(r *raft.Raft) {
-	for first := range v.ask {
-		if first == nil {
+func (v *verifier) stop() { close(v.stopped) }
+
+func (v *verifier) run(majority func() error) {
+	for {
+		var waiting []chan error
+		select {
+		case c := <-v.ask:
+			waiting = append(waiting, c)
+		case <-v.stopped:
 			return
 		}
-		waiting := []chan error{first}
 	more:
 		for {
 			select {
 			case c := <-v.ask:
-				if c == nil {
-					return
-				}
 				waiting = append(waiting, c)
 			default:
 				break more
 			}
 		}
-		err := wrap(r.VerifyLeader().Error()) // begun after every one of these asked, so it answers them all
+		err := wrap(majority()) // begun after every one of these asked, so it answers them all
 		for _, c := range waiting {
 			c <- err
 		}
@@ -193,12 +193,16 @@ func (v *verifier) verify(ctx context.Context) error {
 	c := make(chan error, 1)
 	select {
 	case v.ask <- c:
+	case <-v.stopped:
+		return structs.Errorf(structs.KindUnavailable, "this server is shutting down")
 	case <-ctx.Done():
 		return structs.Errorf(structs.KindTimeout, "the leader did not answer in time")
 	}
 	select {
 	case err := <-c:
 		return err
+	case <-v.stopped:
+		return structs.Errorf(structs.KindUnavailable, "this server is shutting down")
 	case <-ctx.Done():
 		return structs.Errorf(structs.KindTimeout, "leadership could not be verified in time")
 	}

@@ -13,8 +13,9 @@ import (
 
 // machine is Raft's view of the state machine. Raft calls it from one goroutine.
 type machine struct {
-	store  *state.Store
-	logger hclog.Logger
+	store     *state.Store
+	logger    hclog.Logger
+	onRestore func(uint64)
 }
 
 // Apply applies one entry.
@@ -41,6 +42,9 @@ func (m *machine) Restore(rc io.ReadCloser) error {
 	defer rc.Close()
 	if err := m.store.Restore(rc); err != nil {
 		return err
+	}
+	if m.onRestore != nil {
+		m.onRestore(m.store.Index())
 	}
 	m.logger.Info("state restored from a snapshot", "index", m.store.Index())
 	return nil

@@ -30,6 +30,8 @@ type Config struct {
 	Logger  hclog.Logger
 	// Alone says that this server is the only one for now, so that it need not wait long for a leader that does not exist.
 	Alone bool
+	// OnRestore is told of the index when a snapshot has replaced the state. It may be nil.
+	OnRestore func(index uint64)
 	Tuning
 }
 
@@ -81,8 +83,11 @@ func New(cfg Config) (*Node, error) {
 		_ = n.logs.Close()
 		return nil, fmt.Errorf("consensus: %w", err)
 	}
-	n.transport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{Stream: cfg.Layer, MaxPool: 3, Timeout: 10 * time.Second, Logger: cfg.Logger.Named("raft-net")})
-	n.raft, err = raft.NewRaft(rc, &machine{cfg.Store, cfg.Logger}, logs, stable, snaps, n.transport)
+	// One RPC in flight means no pipelining. Raft's pipeline to a follower can lock up for good when that refuses an entry while the next one is sent: then the
+	// follower gets heartbeats but no entries until the leader changes, and this server's shutdown never ends (hashicorp/raft issue 612, open in 1.8).
+	// Group commit makes up for it: what arrives during a round trip goes with the next one.
+	n.transport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{Stream: cfg.Layer, MaxPool: 3, MaxRPCsInFlight: 1, Timeout: 10 * time.Second, Logger: cfg.Logger.Named("raft-net")})
+	n.raft, err = raft.NewRaft(rc, &machine{cfg.Store, cfg.Logger, cfg.OnRestore}, logs, stable, snaps, n.transport)
 	if err != nil {
 		_ = n.transport.Close()
 		_ = n.logs.Close()
@@ -183,6 +188,9 @@ func (n *Node) Leader() (structs.ServerID, string) {
 // IsLeader reports whether this server believes that it leads. Only Verify proves it.
 func (n *Node) IsLeader() bool { return n.raft.State() == raft.Leader }
 
+// Term is Raft's term, which has one leader at most.
+func (n *Node) Term() uint64 { return n.raft.CurrentTerm() }
+
 // LeaderCh tells of leadership gained (true) and lost.
 func (n *Node) LeaderCh() <-chan bool { return n.raft.LeaderCh() }
 
@@ -211,10 +219,11 @@ func (n *Node) LastContact() time.Time { return n.raft.LastContact() }
 
 // Close stops the node and closes its files.
 func (n *Node) Close() error {
-	err := n.raft.Shutdown().Error() // fails what is on its way, so that the batcher comes to an end
+	down := n.raft.Shutdown()
+	_ = n.transport.Close() // what Raft has on its way to a server that does not answer would hold it up
+	err := down.Error()     // fails what is on its way, so that the batcher comes to an end
 	n.batch.stop()
-	n.verify.ask <- nil
-	_ = n.transport.Close()
+	n.verify.stop()
 	return errors.Join(wrap(err), n.logs.Close())
 }
 

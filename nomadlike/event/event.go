@@ -34,8 +34,8 @@ func NewBroker(size int) *Broker {
 func (b *Broker) Publish(index uint64, changes []state.Change) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if changes == nil { // a restore replaced everything
-		b.lost = index
+	if len(changes) == 0 { // refused commands, or a restore: Restored tells of that
+		return
 	}
 	for _, c := range changes {
 		slot := &b.ring[b.next%uint64(len(b.ring))]
@@ -48,6 +48,17 @@ func (b *Broker) Publish(index uint64, changes []state.Change) {
 		}
 		b.next++
 	}
+	close(b.more)
+	b.more = make(chan struct{})
+}
+
+// Restored tells that a snapshot replaced the state: what changed up to its index is not known, so that every subscriber lists again.
+func (b *Broker) Restored(index uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lost = max(b.lost, index)
+	clear(b.ring)
+	b.next += uint64(len(b.ring)) + 1 // as if that many events had been dropped
 	close(b.more)
 	b.more = make(chan struct{})
 }

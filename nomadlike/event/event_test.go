@@ -49,7 +49,7 @@ func TestGapsAreTold(t *testing.T) {
 	require.True(t, ok)
 	ev, _, _ := s.Next(context.Background())
 	require.Len(t, ev, 4)
-	b.Publish(20, nil)
+	b.Restored(20)
 	_, ok = b.Subscribe(19)
 	require.False(t, ok, "after a restore everybody lists again")
 }

@@ -167,6 +167,9 @@ func (p *Pool) Join(addrs []string) (int, error) {
 	return n, nil
 }
 
+// Tags returns what this agent says of itself now.
+func (p *Pool) Tags() Tags { return decodeTags(p.serf.LocalMember().Tags) }
+
 // SetTags says something new of this agent.
 func (p *Pool) SetTags(t Tags) error { return p.serf.SetTags(t.encode()) }
 

@@ -65,6 +65,15 @@ func (t *Table) Renew(id structs.HostID, epoch uint64, now structs.Time) (ends s
 	return t.Grant(id, epoch, now)
 }
 
+// Epoch returns the epoch that holds a host's lease; ok is false when there is none.
+func (t *Table) Epoch(id structs.HostID) (epoch uint64, ok bool) {
+	e, ok := t.byID[id]
+	if !ok {
+		return 0, false
+	}
+	return e.epoch, true
+}
+
 // Expire removes and returns the leases that have ended by now, in the order of their ends.
 func (t *Table) Expire(now structs.Time) []Expired {
 	var out []Expired

@@ -2,11 +2,12 @@ package rpc
 
 import (
 	"bufio"
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"io"
-	"maps"
 	"net"
 	"sync"
 	"time"
@@ -65,7 +66,7 @@ func (p *Pool) Clients() *Pool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.clients == nil {
-		p.clients = &Pool{tls: p.tls, sessions: map[string]*session{}, local: maps.Clone(p.local), dialer: p.dialer, anyAgent: true, closed: p.closed}
+		p.clients = &Pool{tls: p.tls, sessions: map[string]*session{}, local: p.local, dialer: p.dialer, anyAgent: true, closed: p.closed}
 	}
 	return p.clients
 }
@@ -189,26 +190,52 @@ func unavailable(addr string, err error) error {
 	return structs.Errorf(structs.KindUnavailable, "cannot reach %s: %w", addr, err)
 }
 
-// open begins a call.
-func (p *Pool) open(ctx context.Context, addr, method string) (*yamux.Stream, *bufio.Reader, *bufio.Writer, error) {
+// open begins a call with what the buffer holds. yamux opens and writes without a context, and waits ten seconds where the connection takes no more
+// bytes; so that is done on the side, and left to itself when ctx ends first. The stream is closed when ctx ends.
+func (p *Pool) open(ctx context.Context, addr string, first []byte) (*yamux.Stream, error) {
 	sess, err := p.session(ctx, addr)
 	if err != nil {
-		return nil, nil, nil, unavailable(addr, err)
+		return nil, unavailable(addr, err)
 	}
-	conn, err := sess.OpenStream()
-	if err != nil {
-		return nil, nil, nil, unavailable(addr, err)
+	type opened struct {
+		conn *yamux.Stream
+		err  error
 	}
+	c := make(chan opened, 1)
+	go func() {
+		conn, err := sess.OpenStream()
+		if err == nil {
+			context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Now()); _ = conn.Close() }) // in this order: closing may take long
+			_, err = conn.Write(first)
+		}
+		c <- opened{conn, err}
+	}()
+	select {
+	case o := <-c:
+		if o.err != nil {
+			return nil, unavailable(addr, cmp.Or(ctx.Err(), o.err))
+		}
+		return o.conn, nil
+	case <-ctx.Done():
+		return nil, unavailable(addr, ctx.Err())
+	}
+}
+
+// head is the encoded beginning of a call.
+func head(ctx context.Context, method string, values ...any) ([]byte, error) {
 	h := callHeader{Method: method}
 	if dl, ok := ctx.Deadline(); ok {
 		h.TimeoutMS = max(1, time.Until(dl).Milliseconds())
 	}
-	w := bufio.NewWriter(conn)
-	if err := writeFrame(w, h); err != nil {
-		_ = conn.Close()
-		return nil, nil, nil, unavailable(addr, err)
+	var b bytes.Buffer
+	w := bufio.NewWriter(&b)
+	for _, v := range append([]any{h}, values...) {
+		if err := writeFrame(w, v); err != nil {
+			return nil, structs.Errorf(structs.KindInternal, "encode a call of %s: %w", method, err)
+		}
 	}
-	return conn, bufio.NewReader(conn), w, nil
+	_ = w.Flush() // into memory
+	return b.Bytes(), nil
 }
 
 // Call calls a unary method of the agent at addr. KindUnavailable and KindTimeout say that it may or may not have been carried out.
@@ -223,21 +250,19 @@ func Call[Resp any](ctx context.Context, p *Pool, addr, method string, req any) 
 		}
 		return v.(*Resp), nil
 	}
-	conn, r, w, err := p.open(ctx, addr, method)
+	first, err := head(ctx, method, req)
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close(); _ = conn.SetReadDeadline(time.Now()) })
-	defer stop()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // closes the stream
+	conn, err := p.open(ctx, addr, first)
+	if err != nil {
+		return nil, err
+	}
+	r := bufio.NewReader(conn)
 	resp := new(Resp)
 	err = func() error {
-		if err := writeFrame(w, req); err != nil {
-			return err
-		}
-		if err := w.Flush(); err != nil {
-			return err
-		}
 		var h replyHeader
 		if err := readFrame(r, &h); err != nil {
 			return err
@@ -254,10 +279,7 @@ func Call[Resp any](ctx context.Context, p *Pool, addr, method string, req any) 
 	if errors.As(err, &typed) {
 		return nil, err
 	}
-	if ctx.Err() != nil {
-		err = ctx.Err()
-	}
-	return nil, unavailable(addr, err)
+	return nil, unavailable(addr, cmp.Or(ctx.Err(), err))
 }
 
 // OpenStream calls a stream method of the agent at addr. The stream ends with ctx at the latest.
@@ -265,22 +287,31 @@ func (p *Pool) OpenStream(ctx context.Context, addr, method string) (Stream, err
 	if s := p.localServer(addr); s != nil {
 		return s.StreamLocal(ctx, method)
 	}
-	conn, r, w, err := p.open(ctx, addr, method)
+	first, err := head(ctx, method)
 	if err != nil {
 		return nil, err
 	}
-	if err := w.Flush(); err != nil {
-		_ = conn.Close()
-		return nil, unavailable(addr, err)
-	}
 	sctx, cancel := context.WithCancel(ctx)
-	context.AfterFunc(sctx, func() { _ = conn.Close(); _ = conn.SetReadDeadline(time.Now()) })
-	return newNetStream(conn, r, w, cancel), nil
+	conn, err := p.open(sctx, addr, first)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	return newNetStream(conn, bufio.NewReader(conn), bufio.NewWriter(conn), cancel), nil
 }
 
 // Dial makes a Raft connection.
 func (l *RaftLayer) Dial(addr raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
+	select {
+	case <-l.closed:
+		return nil, errClosed
+	default:
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	return l.pool.dial(ctx, string(addr), byteRaft)
+	conn, err := l.pool.dial(ctx, string(addr), byteRaft)
+	if err != nil {
+		return nil, err
+	}
+	return l.keep(conn)
 }

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -324,7 +323,7 @@ var errClosed = structs.Errorf(structs.KindUnavailable, "this agent is shutting 
 
 // RaftLayer returns the stream layer that Raft's transport listens and dials on.
 func (s *Server) RaftLayer(pool *Pool, advertise net.Addr) *RaftLayer {
-	return &RaftLayer{s: s, pool: pool, addr: advertise}
+	return &RaftLayer{s: s, pool: pool, addr: advertise, conns: map[*raftConn]struct{}{}, closed: make(chan struct{})}
 }
 
 // RaftLayer is raft.StreamLayer over the one port.
@@ -332,20 +331,68 @@ type RaftLayer struct {
 	s    *Server
 	pool *Pool
 	addr net.Addr
+
+	mu     sync.Mutex
+	conns  map[*raftConn]struct{}
+	closed chan struct{}
+}
+
+// raftConn is a connection that Close of the layer breaks.
+type raftConn struct {
+	net.Conn
+	l *RaftLayer
+}
+
+func (c *raftConn) Close() error {
+	c.l.mu.Lock()
+	delete(c.l.conns, c)
+	c.l.mu.Unlock()
+	return c.Conn.Close()
+}
+
+func (l *RaftLayer) keep(conn net.Conn) (net.Conn, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case <-l.closed:
+		_ = conn.Close()
+		return nil, errClosed
+	default:
+	}
+	c := &raftConn{conn, l}
+	l.conns[c] = struct{}{}
+	return c, nil
 }
 
 // Accept waits for a Raft connection.
 func (l *RaftLayer) Accept() (net.Conn, error) {
 	select {
 	case c := <-l.s.raft:
-		return c, nil
+		return l.keep(c)
+	case <-l.closed:
+		return nil, errClosed
 	case <-l.s.ctx.Done():
-		return nil, errors.New("rpc: closed")
+		return nil, errClosed
 	}
 }
 
-// Close does nothing: the port is the server's.
-func (l *RaftLayer) Close() error { return nil }
+// Close breaks Raft's connections. The port is the server's and stays open. Raft itself closes no connection that is in use, and would wait for the
+// answer of a server that is cut off until its own timeout.
+func (l *RaftLayer) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case <-l.closed:
+		return nil
+	default:
+	}
+	close(l.closed)
+	for c := range l.conns {
+		_ = c.Conn.Close()
+	}
+	clear(l.conns)
+	return nil
+}
 
 // Addr is the address that other servers reach this one at.
 func (l *RaftLayer) Addr() net.Addr { return l.addr }

@@ -79,6 +79,21 @@ func (l *leases) cover(h *structs.Host) {
 	}
 }
 
+// ended adds to pending the hosts whose lease has ended, takes out those that have one again, and returns for how long nothing more ends.
+func (l *leases) ended(pending []structs.HostStatusChange) ([]structs.HostStatusChange, time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.table.Expire(l.clock()) {
+		pending = append(pending, structs.HostStatusChange{HostID: e.HostID, Epoch: e.Epoch, Status: structs.HostDown,
+			Reason: "its client did not renew its lease for " + l.ttl.String()})
+	}
+	pending = slices.DeleteFunc(pending, func(c structs.HostStatusChange) bool { _, again := l.table.Epoch(c.HostID); return again })
+	if next := l.table.Next(); next != 0 {
+		return pending, max(next.Sub(l.clock()), time.Millisecond)
+	}
+	return pending, time.Minute
+}
+
 // changed makes the watcher look again.
 func (l *leases) changed() {
 	select {
@@ -91,19 +106,9 @@ func (l *leases) changed() {
 // a repetition behind watchLeases' back might come after the registration.
 func (s *Server) watchLeases(ctx context.Context) {
 	var pending []structs.HostStatusChange
+	var wait time.Duration
 	for {
-		s.leases.mu.Lock()
-		for _, e := range s.leases.table.Expire(s.leases.clock()) {
-			pending = append(pending, structs.HostStatusChange{HostID: e.HostID, Epoch: e.Epoch, Status: structs.HostDown,
-				Reason: "its client did not renew its lease for " + s.leases.ttl.String()})
-		}
-		pending = slices.DeleteFunc(pending, func(c structs.HostStatusChange) bool { _, ok := s.leases.table.Epoch(c.HostID); return ok })
-		next := s.leases.table.Next()
-		s.leases.mu.Unlock()
-		wait := time.Minute
-		if next != 0 {
-			wait = max(next.Sub(s.leases.clock()), time.Millisecond)
-		}
+		pending, wait = s.leases.ended(pending)
 		if len(pending) > 0 {
 			if _, err := fsm.HostStatus.Propose(ctx, asLeader{s}, &structs.HostStatusRequest{Changes: pending, Now: now()}); err == nil {
 				for _, c := range pending {
@@ -234,7 +239,7 @@ func (s *Server) hostWatch(ctx context.Context, stream rpc.Stream) error {
 	for first := true; ; first = false {
 		ws := memdb.NewWatchSet()
 		r := s.store.Snapshot()
-		if h := r.Host(req.HostID); h == nil || h.Epoch != req.Epoch {
+		if h := r.Watching(ws).Host(req.HostID); h == nil || h.Epoch != req.Epoch {
 			return structs.Errorf(structs.KindConflict, "host %s has a newer session", req.HostID)
 		}
 		batch := &structs.WorkBatch{Index: r.Index(), Work: openWork(r.Watching(ws), r, req.HostID, sent)}

@@ -64,16 +64,22 @@ func writeFrame(w *bufio.Writer, v any) error {
 }
 
 func readFrame(r *bufio.Reader, v any) error {
-	n, err := binary.ReadUvarint(r)
+	b, err := readBytes(r)
 	if err != nil {
 		return err
 	}
+	return structs.Decode(b, v)
+}
+
+func readBytes(r *bufio.Reader) ([]byte, error) {
+	n, err := binary.ReadUvarint(r)
+	if err != nil {
+		return nil, err
+	}
 	if n > maxFrame {
-		return fmt.Errorf("rpc: a frame of %d bytes is over the limit of %d", n, maxFrame)
+		return nil, fmt.Errorf("rpc: a frame of %d bytes is over the limit of %d", n, maxFrame)
 	}
 	b := make([]byte, n)
-	if _, err := io.ReadFull(r, b); err != nil {
-		return err
-	}
-	return structs.Decode(b, v)
+	_, err = io.ReadFull(r, b)
+	return b, err
 }

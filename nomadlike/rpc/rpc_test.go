@@ -63,6 +63,17 @@ func newPeer(t *testing.T, local bool, tls *TLS) *peer {
 		}
 		return nil
 	})
+	HandleStream(s, "Sum", AnyAgent, func(_ context.Context, st Stream) error {
+		var e echo
+		for sum := 0; ; sum += e.N {
+			if err := st.Recv(&e); err != nil {
+				return err
+			}
+			if e.Text != "" {
+				return st.Send(&echo{N: sum})
+			}
+		}
+	})
 	HandleStream(s, "Hold", AnyAgent, func(ctx context.Context, _ Stream) error {
 		p.entered <- struct{}{}
 		<-ctx.Done()
@@ -167,9 +178,27 @@ func TestStreamEnds(t *testing.T) {
 		require.NoError(t, err)
 		<-p.entered
 		st.Close()
-		if p.pool.localServer(p.addr()) != nil { // over the network the handler notices when it reads or writes
-			require.Eventually(t, func() bool { return p.canceled.Load() == 1 }, 5*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return p.canceled.Load() == 1 }, 5*time.Second, time.Millisecond, "who only sends does not notice that the caller went away")
+	})
+}
+
+// A value that was sent before the end is received before it.
+func TestStreamReadsAhead(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, p *peer) {
+		st, err := p.pool.OpenStream(context.Background(), p.addr(), "Sum")
+		require.NoError(t, err)
+		sum := 0
+		for n := range 100 {
+			require.NoError(t, st.Send(&echo{N: n}))
+			sum += n
 		}
+		require.NoError(t, st.Send(&echo{Text: "end"}))
+		var e echo
+		require.NoError(t, st.Recv(&e))
+		require.Equal(t, sum, e.N)
+		require.ErrorIs(t, st.Recv(&e), io.EOF)
+		st.Close()
 	})
 }
 

@@ -286,8 +286,17 @@ func (s *Server) guard(method string, f func() error) (err error) {
 
 func (s *Server) serveStream(ctx context.Context, cancel context.CancelFunc, method string, h *handler, conn *yamux.Stream, r *bufio.Reader, w *bufio.Writer) {
 	st := newNetStream(conn, r, w, cancel)
+	st.ctx, st.ahead = ctx, make(chan received, 1)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		st.readAhead()
+	}()
 	err := s.guard(method, func() error { return h.stream(ctx, st) })
 	st.finish(err)
+	cancel()
+	_ = conn.SetReadDeadline(time.Now())
+	<-done
 }
 
 // CallLocal calls a method of this process without encoding. It is not for stream methods.

@@ -36,10 +36,53 @@ type netStream struct {
 	cancel context.CancelFunc
 	wmu    sync.Mutex
 	ended  bool
+	ctx    context.Context // the handler's; nil on the caller's side
+	ahead  chan received   // what readAhead read; nil when Recv reads itself
+}
+
+// received is a value's frame, or how the other side ended.
+type received struct {
+	frame []byte
+	err   error
 }
 
 func newNetStream(conn *yamux.Stream, r *bufio.Reader, w *bufio.Writer, cancel context.CancelFunc) *netStream {
 	return &netStream{conn: conn, r: r, w: w, cancel: cancel}
+}
+
+// readAhead reads one value before it is asked for, so that a handler which only sends learns through its context that the caller went away. It returns
+// when nothing more can be read, or ctx ended.
+func (s *netStream) readAhead() {
+	for {
+		frame, err := s.read()
+		select {
+		case s.ahead <- received{frame, err}:
+		case <-s.ctx.Done():
+			return
+		}
+		if err != nil {
+			s.cancel()
+			return
+		}
+	}
+}
+
+// next is read, or what readAhead has read.
+func (s *netStream) next() ([]byte, error) {
+	if s.ahead == nil {
+		return s.read()
+	}
+	select {
+	case got := <-s.ahead:
+		return got.frame, got.err
+	default:
+	}
+	select {
+	case got := <-s.ahead:
+		return got.frame, got.err
+	case <-s.ctx.Done():
+		return nil, structs.Errorf(structs.KindUnavailable, "stream ended: %w", s.ctx.Err())
+	}
 }
 
 func (s *netStream) Send(v any) error {
@@ -58,21 +101,35 @@ func (s *netStream) Send(v any) error {
 }
 
 func (s *netStream) Recv(v any) error {
+	frame, err := s.next()
+	if err != nil {
+		return err
+	}
+	return structs.Decode(frame, v)
+}
+
+// read reads the next value's frame. The error is what Recv returns.
+func (s *netStream) read() ([]byte, error) {
 	var p part
-	if err := readFrame(s.r, &p); err != nil {
-		s.cancel()
-		if errors.Is(err, io.EOF) || errors.Is(err, yamux.ErrStreamClosed) {
-			return structs.Errorf(structs.KindUnavailable, "the other side went away")
-		}
-		return structs.Errorf(structs.KindUnavailable, "stream broken: %w", err)
-	}
-	if p.End {
+	err := readFrame(s.r, &p)
+	if err == nil && p.End {
 		if err := p.Reply.err(); err != nil {
-			return err
+			return nil, err
 		}
-		return io.EOF
+		return nil, io.EOF
 	}
-	return readFrame(s.r, v)
+	var frame []byte
+	if err == nil {
+		frame, err = readBytes(s.r)
+	}
+	if err == nil {
+		return frame, nil
+	}
+	s.cancel()
+	if errors.Is(err, io.EOF) || errors.Is(err, yamux.ErrStreamClosed) {
+		return nil, structs.Errorf(structs.KindUnavailable, "the other side went away")
+	}
+	return nil, structs.Errorf(structs.KindUnavailable, "stream broken: %w", err)
 }
 
 // finish ends the handler's side with its error.

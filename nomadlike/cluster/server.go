@@ -175,7 +175,7 @@ func (s *Server) Propose(ctx context.Context, typ fsm.Type, body []byte) (uint64
 		if unknown && structs.IsKind(err, structs.KindNotLeader) {
 			return 0, nil, structs.Errorf(structs.KindUnavailable, "the cluster lost its leader on the way: the change may or may not have been made")
 		}
-		return 0, nil, noLeader(err)
+		return 0, nil, s.noLeader(err)
 	}
 }
 
@@ -225,8 +225,11 @@ func (s *Server) proposeOnce(ctx context.Context, typ fsm.Type, body []byte) (ui
 }
 
 // noLeader words for a user what only the cluster calls "not leader".
-func noLeader(err error) error {
+func (s *Server) noLeader(err error) error {
 	if structs.IsKind(err, structs.KindNotLeader) {
+		if disk := s.node.DiskError(); disk != nil {
+			return structs.Errorf(structs.KindUnavailable, "the cluster has no leader at the moment, and server %s cannot be it: it cannot write to its disk: %w", s.cfg.Name, disk)
+		}
 		return structs.Errorf(structs.KindUnavailable, "the cluster has no leader at the moment: nothing was done, try again")
 	}
 	return err
@@ -259,7 +262,7 @@ func (s *Server) Read(ctx context.Context) (state.Reader, error) {
 			return s.store.Snapshot(), nil
 		}
 		if s.ctx.Err() != nil || !pause(ctx, attempt) {
-			return state.Reader{}, noLeader(err)
+			return state.Reader{}, s.noLeader(err)
 		}
 	}
 }

@@ -60,11 +60,33 @@ type Node struct {
 	logs      io.Closer
 	batch     *batcher
 	verify    *verifier
+	disk      *disk
 	hasState  bool
+}
+
+// stores are where Raft keeps what must outlive the process.
+type stores struct {
+	logs   raft.LogStore
+	stable raft.StableStore
+	snaps  raft.SnapshotStore
+	closer io.Closer
 }
 
 // New starts the node. A node with earlier state goes on from it; a new one waits for Bootstrap or to be added.
 func New(cfg Config) (*Node, error) {
+	st, err := openStores(cfg)
+	if err != nil {
+		return nil, err
+	}
+	n, err := newNode(cfg, st)
+	if err != nil {
+		_ = st.closer.Close()
+	}
+	return n, err
+}
+
+// newNode starts the node on the stores, which it closes unless it fails.
+func newNode(cfg Config, st stores) (*Node, error) {
 	rc := raft.DefaultConfig()
 	rc.LocalID = raft.ServerID(cfg.ID)
 	rc.Logger = cfg.Logger.Named("raft")
@@ -74,23 +96,18 @@ func New(cfg Config) (*Node, error) {
 	if cfg.Alone {
 		rc.HeartbeatTimeout, rc.ElectionTimeout, rc.LeaderLeaseTimeout = 200*time.Millisecond, 200*time.Millisecond, 100*time.Millisecond
 	}
-	n := &Node{store: cfg.Store}
-	logs, stable, snaps, err := n.openStores(cfg)
-	if err != nil {
-		return nil, err
-	}
-	if n.hasState, err = raft.HasExistingState(logs, stable, snaps); err != nil {
-		_ = n.logs.Close()
+	n := &Node{store: cfg.Store, logs: st.closer, disk: newDisk(cfg.Logger.Named("raft"))}
+	var err error
+	if n.hasState, err = raft.HasExistingState(st.logs, st.stable, st.snaps); err != nil {
 		return nil, fmt.Errorf("consensus: %w", err)
 	}
 	// One RPC in flight means no pipelining. Raft's pipeline to a follower can lock up for good when that refuses an entry while the next one is sent: then the
 	// follower gets heartbeats but no entries until the leader changes, and this server's shutdown never ends (hashicorp/raft issue 612, open in 1.8).
 	// Group commit makes up for it: what arrives during a round trip goes with the next one.
 	n.transport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{Stream: cfg.Layer, MaxPool: 3, MaxRPCsInFlight: 1, Timeout: 10 * time.Second, Logger: cfg.Logger.Named("raft-net")})
-	n.raft, err = raft.NewRaft(rc, &machine{cfg.Store, cfg.Logger, cfg.OnRestore}, logs, stable, snaps, n.transport)
+	n.raft, err = raft.NewRaft(rc, &machine{cfg.Store, cfg.Logger, cfg.OnRestore}, watchedLogs{st.logs, n.disk}, watchedStable{st.stable, n.disk}, st.snaps, n.transport)
 	if err != nil {
 		_ = n.transport.Close()
-		_ = n.logs.Close()
 		return nil, fmt.Errorf("consensus: cannot start: %w", err)
 	}
 	n.batch = newBatcher(n.raft)
@@ -102,34 +119,35 @@ type memoryLogs struct{ *raft.InmemStore }
 
 func (memoryLogs) Close() error { return nil }
 
-func (n *Node) openStores(cfg Config) (raft.LogStore, raft.StableStore, raft.SnapshotStore, error) {
+func openStores(cfg Config) (stores, error) {
 	if cfg.DataDir == "" {
 		m := memoryLogs{raft.NewInmemStore()}
-		n.logs = m
-		return m, m, raft.NewInmemSnapshotStore(), nil
+		return stores{m, m, raft.NewInmemSnapshotStore(), m}, nil
 	}
 	dir := filepath.Join(cfg.DataDir, "raft")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, nil, nil, fmt.Errorf("consensus: %w", err)
+		return stores{}, fmt.Errorf("consensus: %w", err)
 	}
 	path := filepath.Join(dir, "raft.db")
 	bolt, err := raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: &bbolt.Options{Timeout: 2 * time.Second, NoFreelistSync: true}})
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("consensus: cannot open %s (is another agent using this data directory?): %w", path, err)
+		return stores{}, fmt.Errorf("consensus: cannot open %s (is another agent using this data directory?): %w", path, err)
 	}
-	n.logs = bolt
 	snaps, err := raft.NewFileSnapshotStoreWithLogger(dir, 2, cfg.Logger.Named("raft-snapshot"))
 	if err != nil {
 		_ = bolt.Close()
-		return nil, nil, nil, fmt.Errorf("consensus: %w", err)
+		return stores{}, fmt.Errorf("consensus: %w", err)
 	}
-	cache, err := raft.NewLogCache(512, bolt)
+	cache, err := raft.NewLogCache(cachedLogs, bolt)
 	if err != nil {
 		_ = bolt.Close()
-		return nil, nil, nil, fmt.Errorf("consensus: %w", err)
+		return stores{}, fmt.Errorf("consensus: %w", err)
 	}
-	return cache, bolt, snaps, nil
+	return stores{cache, bolt, snaps, bolt}, nil
 }
+
+// cachedLogs is how many of the newest entries are in memory, for followers that are a little behind. One has a MiB at most, so they are few.
+const cachedLogs = 64
 
 // HasState reports whether the node had state of an earlier life when it started: it is then part of a cluster already.
 func (n *Node) HasState() bool { return n.hasState }
@@ -220,6 +238,7 @@ func (n *Node) LastContact() time.Time { return n.raft.LastContact() }
 // Close stops the node and closes its files.
 func (n *Node) Close() error {
 	down := n.raft.Shutdown()
+	n.disk.close()
 	_ = n.transport.Close() // what Raft has on its way to a server that does not answer would hold it up
 	err := down.Error()     // fails what is on its way, so that the batcher comes to an end
 	n.batch.stop()
@@ -238,6 +257,10 @@ func wrap(err error) error {
 		return structs.Errorf(structs.KindUnavailable, "leadership was lost on the way: it may or may not have been applied")
 	case errors.Is(err, raft.ErrEnqueueTimeout):
 		return structs.Errorf(structs.KindUnavailable, "the leader is overloaded: nothing was done, try again")
+	}
+	var typed *structs.Error
+	if errors.As(err, &typed) {
+		return err
 	}
 	return structs.Errorf(structs.KindInternal, "consensus: %w", err)
 }

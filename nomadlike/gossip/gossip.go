@@ -66,6 +66,7 @@ type Pool struct {
 	events chan serf.Event
 	done   chan struct{}
 	wg     sync.WaitGroup
+	once   sync.Once // Close
 
 	mu    sync.Mutex
 	hooks []func([]Member)
@@ -196,10 +197,10 @@ func (p *Pool) Servers() []Member {
 // Leave tells the others that this agent goes on purpose.
 func (p *Pool) Leave() error { return p.serf.Leave() }
 
-// Close stops gossiping. Without a Leave before it the others see a failure.
+// Close stops gossiping. Without a Leave before it the others see a failure. Closing again does nothing.
 func (p *Pool) Close() error {
 	err := p.serf.Shutdown()
-	close(p.done)
+	p.once.Do(func() { close(p.done) })
 	p.wg.Wait()
 	return err
 }

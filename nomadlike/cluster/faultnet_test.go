@@ -1,5 +1,3 @@
-//go:build cutnet
-
 package cluster
 
 import (
@@ -8,16 +6,9 @@ import (
 	"fmt"
 	"net"
 	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
 
-	"github.com/stretchr/testify/require"
-
-	"github.com/kilonova-cloud/kilonova/nomadlike/consensus"
-	"github.com/kilonova-cloud/kilonova/nomadlike/gossip"
 	"github.com/kilonova-cloud/kilonova/nomadlike/rpc"
-	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 )
 
 // faultNet is the network between the servers of a test cluster: a TCP proxy for each ordered pair, through which all RPC and Raft traffic goes.
@@ -235,136 +226,4 @@ func (n *faultNet) heal(c *testCluster) {
 			}
 		}
 	}
-}
-
-// options are what a test wants of its cluster's servers.
-type options struct {
-	net    *faultNet
-	ttl    time.Duration // 0 is 2 s
-	raft   consensus.Tuning
-	memory bool // Raft keeps its log in memory
-}
-
-// startWith is member.start with options.
-func (m *member) startWith(o options, join []string) {
-	addr := m.addr
-	if addr == "" {
-		addr = "127.0.0.1:0"
-	}
-	var err error
-	// The port of a server that was stopped a moment ago may still be held by a connection that ends.
-	require.Eventually(m.t, func() bool { m.rpc, err = rpc.NewServer(addr, nil, testLogger(m.t)); return err == nil }, 5*time.Second, 10*time.Millisecond)
-	m.addr = m.rpc.Addr().String()
-	m.pool = rpc.NewPool(nil)
-	m.pool.SetLocal(m.addr, m.rpc)
-	if o.net != nil {
-		o.net.mu.Lock()
-		o.net.names[m.addr] = string(m.id)
-		o.net.mu.Unlock()
-		m.pool.SetDialer(o.net.dialer(string(m.id)))
-	}
-	dir := m.dir
-	if o.memory {
-		dir = ""
-	}
-	m.Server, err = NewServer(Config{ID: m.id, Name: string(m.id), Region: "RegionOne", DataDir: dir, BootstrapExpect: m.expect, Advertise: m.addr,
-		LeaseTTL: max(o.ttl, 2*time.Second), TokenTTL: time.Hour, KeepFinished: time.Hour, Raft: o.raft, Logger: testLogger(m.t)}, m.rpc, m.pool)
-	require.NoError(m.t, err)
-	go m.rpc.Serve()
-	m.gossip, err = gossip.New(gossip.Config{NodeName: string(m.id), BindAddr: net.JoinHostPort("127.0.0.1", freePort(m.t)), Local: true, Logger: testLogger(m.t),
-		Tags: gossip.Tags{Role: "server", ID: string(m.id), Region: "RegionOne", RPCAddr: m.addr, Expect: m.expect, Bootstrap: m.Server.HasState()}})
-	require.NoError(m.t, err)
-	m.Server.Start(m.gossip)
-	if len(join) > 0 {
-		_, err = m.gossip.Join(join)
-		require.NoError(m.t, err)
-	}
-}
-
-func newClusterWith(t testing.TB, n int, o options) *testCluster {
-	c := &testCluster{t: t}
-	for i := range n {
-		m := &member{t: t, id: structs.ServerID(fmt.Sprintf("server-%d", i)), dir: t.TempDir(), expect: n}
-		m.startWith(o, c.join())
-		c.members = append(c.members, m)
-	}
-	t.Cleanup(func() {
-		for _, m := range c.members {
-			m.stop()
-		}
-	})
-	return c
-}
-
-// join is where a new member finds the others.
-func (c *testCluster) join() []string {
-	for _, m := range c.members {
-		if m.Server != nil {
-			return []string{m.serf()}
-		}
-	}
-	return nil
-}
-
-// others are the members but one.
-func (c *testCluster) others(not *member) []*member {
-	var out []*member
-	for _, m := range c.members {
-		if m != not {
-			out = append(out, m)
-		}
-	}
-	return out
-}
-
-// leaderAmong waits until one of the given members leads.
-func (c *testCluster) leaderAmong(ms []*member) *member {
-	c.t.Helper()
-	var found *member
-	require.Eventually(c.t, func() bool {
-		for _, m := range ms {
-			if m.Server != nil && m.isEstablished() && m.node.IsLeader() {
-				found = m
-				return true
-			}
-		}
-		return false
-	}, 20*time.Second, 5*time.Millisecond, "no leader among those given")
-	return found
-}
-
-// snapshotOf is the member's state as the bytes of a snapshot.
-func snapshotOf(t testing.TB, m *member) []byte {
-	var b bytes.Buffer
-	require.NoError(t, m.Stale().Persist(&b))
-	return b.Bytes()
-}
-
-// requireEqualStates waits until all members that run have the same state to the byte.
-func (c *testCluster) requireEqualStates() {
-	c.t.Helper()
-	require.Eventually(c.t, func() bool {
-		var first []byte
-		for _, m := range c.members {
-			if m.Server == nil {
-				continue
-			}
-			b := snapshotOf(c.t, m)
-			if first == nil {
-				first = b
-			}
-			if !bytes.Equal(first, b) {
-				return false
-			}
-		}
-		return true
-	}, 20*time.Second, 20*time.Millisecond, "the servers' states do not become equal")
-}
-
-// counter counts up to states that a test waits for.
-type counter struct{ n atomic.Int64 }
-
-func (c *counter) reach(t testing.TB, n int64) {
-	t.Helper()
-	require.Eventually(t, func() bool { return c.n.Load() >= n }, 30*time.Second, 2*time.Millisecond, "the load stands still at %d, want %d", c.n.Load(), n)
 }

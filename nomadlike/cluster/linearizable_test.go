@@ -1,5 +1,3 @@
-//go:build cutnet
-
 package cluster
 
 import (
@@ -111,6 +109,11 @@ func (h *history) check(t *testing.T) porcupine.CheckResult {
 	res := porcupine.CheckOperationsTimeout(registers, h.ops, 20*time.Second)
 	t.Logf("%d operations: %s", len(h.ops), res)
 	return res
+}
+
+func (h *history) requireLinearizable(t *testing.T) {
+	t.Helper()
+	require.Equal(t, porcupine.Ok, h.check(t))
 }
 
 func quotaOf(r state.Reader, key string) string {
@@ -273,7 +276,7 @@ func TestLinearizable(t *testing.T) {
 	}
 	cancel()
 	load.wg.Wait()
-	require.Equal(t, porcupine.Ok, h.check(t), "seed %d", seed)
+	h.requireLinearizable(t)
 	c.requireEqualStates()
 }
 

@@ -24,131 +24,150 @@ func setQuota(ctx context.Context, p fsm.Proposer, n int64) error {
 	return err
 }
 
-// lateBy is how much later than its timeout a call may return here, on a busy machine.
-const lateBy = 2 * time.Second
+// lateBy is how much later than its timeout a call may return before it counts as hanging.
+const lateBy = 10 * time.Second
 
 // A leader is cut off from the others, in each way that networks do that, with clients on both sides. It acknowledges nothing and answers no consistent
 // read; what was on its way there ends in time; its duties stop. The others go on. Healed, all have the same state with all that was acknowledged.
 func TestLeaderCutOff(t *testing.T) {
 	t.Parallel()
-	for name, flows := range map[string][2]flowMode{"refused": {refused, refused}, "black hole": {held, held}, "nothing gets out": {held, passing}, "nothing gets in": {passing, held}} {
+	for name, x := range map[string]struct {
+		out, in  flowMode
+		patience time.Duration // it takes long until a call without a deadline is told no, so only one case has such
+	}{
+		"refused":          {refused, refused, 700 * time.Millisecond},
+		"black hole":       {held, held, 0},
+		"nothing gets out": {held, passing, 700 * time.Millisecond},
+		"nothing gets in":  {passing, held, 700 * time.Millisecond},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cutOff(t, flows[0], flows[1], name == "black hole")
+			cutOff(t, x.out, x.in, x.patience)
 		})
 	}
 }
 
-// patient clients wait as long as Read and Propose do by themselves; that takes long, so only one case has them.
-func cutOff(t *testing.T, out, in flowMode, patient bool) {
+// oldLeader is a leader that a test cuts off, with the clients that go on asking it.
+type oldLeader struct {
+	t           *testing.T
+	m           *member
+	patience    time.Duration // of its clients; 0 is as long as Read and Propose wait by themselves
+	served      counter
+	stopWriters chan struct{}
+	wg          sync.WaitGroup
+
+	mu    sync.Mutex
+	acked map[string]bool
+	cut   time.Time
+}
+
+func (o *oldLeader) ack(id string) {
+	o.mu.Lock()
+	o.acked[id] = true
+	o.mu.Unlock()
+}
+
+// as is a client's context, and how long a call that has none of its own may take.
+func (o *oldLeader) as(own time.Duration) (context.Context, context.CancelFunc, time.Duration) {
+	if o.patience == 0 {
+		return context.Background(), func() {}, own
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), o.patience)
+	return ctx, cancel, o.patience
+}
+
+// write proposes until stopWriters: nothing is acknowledged that began after the cut, and nothing hangs.
+func (o *oldLeader) write(name string) {
+	defer o.wg.Done()
+	for n := 0; ; n++ {
+		select {
+		case <-o.stopWriters:
+			return
+		default:
+		}
+		id, began := fmt.Sprint(name, "-", n), time.Now()
+		ctx, cancel, limit := o.as(proposeTimeout)
+		err := flavor(ctx, o.m, id)
+		cancel()
+		assert.LessOrEqual(o.t, time.Since(began), limit+lateBy, "a proposal outlives its timeout: %v", err)
+		o.served.n.Add(1)
+		if err == nil {
+			o.mu.Lock()
+			late := !o.cut.IsZero() && began.After(o.cut)
+			o.acked[id] = true
+			o.mu.Unlock()
+			assert.False(o.t, late, "%s was acknowledged by a leader that is cut off", id)
+		}
+	}
+}
+
+// steppedDown returns when it has stopped to act as the leader.
+func (o *oldLeader) steppedDown() {
+	require.Eventually(o.t, func() bool { return !o.m.isEstablished() && len(o.m.Cluster().Duties) == 0 }, 10*time.Second, 5*time.Millisecond)
+	_, err := o.m.broker.Dequeue(context.Background(), 1)
+	require.True(o.t, structs.IsKind(err, structs.KindNotLeader), "%v", err)
+	_, err = o.m.plans.Submit(context.Background(), []structs.Placement{{}})
+	require.True(o.t, structs.IsKind(err, structs.KindNotLeader), "%v", err)
+	o.m.leases.mu.Lock()
+	defer o.m.leases.mu.Unlock()
+	require.Nil(o.t, o.m.leases.table)
+}
+
+// tellsItsClients returns when none of its clients waits any more; each was told no in its time.
+func (o *oldLeader) tellsItsClients() {
+	began := time.Now()
+	ctx, cancel, limit := o.as(readTimeout)
+	_, err := o.m.Read(ctx)
+	cancel()
+	require.Error(o.t, err, "a consistent read on a server that is cut off")
+	require.LessOrEqual(o.t, time.Since(began), limit+lateBy)
+	close(o.stopWriters)
+	o.wg.Wait()
+}
+
+func cutOff(t *testing.T, out, in flowMode, patience time.Duration) {
 	o := options{net: newFaultNet(t), memory: true}
 	c := newClusterWith(t, 3, o)
-	old := c.leader()
-	others := c.others(old)
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	readTime, proposeTime := readTimeout, proposeTimeout
-	if !patient {
-		readTime, proposeTime = 500*time.Millisecond, 700*time.Millisecond
-	}
-	var mu sync.Mutex
-	acked, cut := map[string]bool{}, time.Time{}
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	ack := func(id string) { mu.Lock(); acked[id] = true; mu.Unlock() }
-	require.NoError(t, flavor(ctx, old, "before"))
-	ack("before")
-
-	// Writers at the old leader do not stop for the cut; none is acknowledged that began after it, and none hangs.
-	var inFlight counter
-	stopWriters := make(chan struct{})
+	old := &oldLeader{t: t, m: c.leader(), patience: patience, stopWriters: make(chan struct{}), acked: map[string]bool{}}
+	others := c.others(old.m)
+	ctx := context.Background()
+	require.NoError(t, flavor(ctx, old.m, "before"))
+	old.ack("before")
 	for w := range 4 {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			for n := 0; ; n++ {
-				select {
-				case <-stopWriters:
-					return
-				default:
-				}
-				id, began := fmt.Sprintf("old-%d-%d", w, n), time.Now()
-				ctx, cancel := ctx, func() {}
-				if !patient {
-					ctx, cancel = context.WithTimeout(ctx, proposeTime)
-				}
-				err := flavor(ctx, old, id)
-				cancel()
-				assert.LessOrEqual(t, time.Since(began), proposeTime+lateBy, "a proposal outlives its timeout: %v", err)
-				inFlight.n.Add(1)
-				if err == nil {
-					mu.Lock()
-					late := !cut.IsZero() && began.After(cut)
-					acked[id] = true
-					mu.Unlock()
-					assert.False(t, late, "%s was acknowledged by a leader that is cut off", id)
-				}
-			}
-		}()
+		old.wg.Add(1)
+		go old.write(fmt.Sprint("old-", w))
 	}
-	inFlight.reach(t, 50)
-	mu.Lock()
-	o.net.isolate(c, old, out, in)
-	cut = time.Now()
-	mu.Unlock()
+	old.served.reach(t, 50)
+	old.mu.Lock()
+	o.net.isolate(c, old.m, out, in)
+	old.cut = time.Now()
+	old.mu.Unlock()
+
 	next := c.leaderAmong(others)
-	t.Logf("the next leader is established %s after the cut", time.Since(cut).Round(time.Millisecond))
 	for i := range 20 {
 		id := fmt.Sprint("new-", i)
 		require.NoError(t, flavor(ctx, others[i%2], id))
-		ack(id)
+		old.ack(id)
 	}
 	r, err := others[0].Read(ctx)
 	require.NoError(t, err)
 	require.NotNil(t, r.Flavor("new-19"))
+	old.steppedDown()
+	old.tellsItsClients()
 
-	// The old one knows by now, and has stopped to act as the leader.
-	require.Eventually(t, func() bool { return !old.isEstablished() && len(old.Cluster().Duties) == 0 }, 5*time.Second, 5*time.Millisecond)
-	_, err = old.broker.Dequeue(ctx, 1)
-	require.True(t, structs.IsKind(err, structs.KindNotLeader), "%v", err)
-	_, err = old.plans.Submit(ctx, []structs.Placement{{}})
-	require.True(t, structs.IsKind(err, structs.KindNotLeader), "%v", err)
-	old.leases.mu.Lock()
-	require.Nil(t, old.leases.table)
-	old.leases.mu.Unlock()
-
-	// Its clients are told in the documented time.
-	began := time.Now()
-	rctx, rcancel := ctx, func() {}
-	if !patient {
-		rctx, rcancel = context.WithTimeout(ctx, readTime)
-	}
-	_, err = old.Read(rctx)
-	took := time.Since(began)
-	rcancel()
-	require.Error(t, err, "a consistent read on a server that is cut off")
-	require.InDelta(t, readTime.Seconds(), took.Seconds(), lateBy.Seconds())
-	t.Logf("a read on the server that is cut off ended after %s: %v", took.Round(time.Millisecond), err)
-	close(stopWriters)
-	began = time.Now()
-	wg.Wait()
-	t.Logf("the writers on the server that is cut off ended after another %s", time.Since(began).Round(time.Millisecond))
-
-	healed := time.Now()
 	o.net.heal(c)
 	require.Eventually(t, func() bool {
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
-		r, err := old.Read(ctx)
+		r, err := old.m.Read(ctx)
 		return err == nil && r.Flavor("new-19") != nil
 	}, 20*time.Second, time.Millisecond, "the healed server does not answer")
-	t.Logf("the healed server answers consistent reads after %s", time.Since(healed).Round(time.Millisecond))
-	require.NoError(t, flavor(ctx, old, "healed"))
-	ack("healed")
+	require.NoError(t, flavor(ctx, old.m, "healed"))
+	old.ack("healed")
 	c.requireEqualStates()
 	r, err = next.Read(ctx)
 	require.NoError(t, err)
-	for id := range acked {
+	for id := range old.acked {
 		require.NotNil(t, r.Flavor(structs.FlavorID(id)), "%s was acknowledged and is lost", id)
 	}
 }
@@ -220,9 +239,13 @@ func TestStopWhileCutOff(t *testing.T) {
 	l := c.leader()
 	o.net.isolate(c, l, held, held)
 	c.leaderAmong(c.others(l))
-	began := time.Now()
-	l.stop()
-	require.Less(t, time.Since(began), 4*time.Second)
+	done := make(chan struct{})
+	go func() { l.stop(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(readTimeout): // less than what Raft's transport waits for one that does not answer
+		t.Fatal("it waits for answers that will not come")
+	}
 }
 
 // A blind write whose answer is lost is not made again behind its proposer's back: in between somebody else may have been told that theirs stands.

@@ -76,15 +76,16 @@ func endEvaluation(tx *state.Txn, p *structs.Placement, st structs.EvaluationSta
 }
 
 func noValidHost(tx *state.Txn, ins *structs.Instance, op *structs.Operation, x *structs.Explanation, now structs.Time) {
-	why := NoValidHost(x)
+	why, public := NoValidHost(x), refusals(x, false)
 	o := structs.Outcome{OperationID: op.ID, Step: op.Step, Attempt: op.Attempt, Generation: op.Generation, Error: why, ErrorKind: structs.KindNoCapacity}
 	if n := len(op.AvoidHosts); n > 0 && op.Error != "" {
 		o.Error = fmt.Sprintf("%s (after the build failed on %d of them: %s)", why, n, op.Error)
+		public = fmt.Sprintf("%s (After the build failed on %d of them: %s.)", public, n, publicCause(op))
 	}
 	advance(tx, o, now)
 	if got := tx.Instance(ins.ID); got != nil && got.VM == structs.VMError && got.Fault != nil {
 		failed, fault := got.Copy(), *got.Fault
-		fault.Public = refusals(x, false)
+		fault.Public = public
 		failed.Fault = &fault
 		tx.PutInstance(failed)
 	}

@@ -3,6 +3,7 @@ package fsm
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -245,7 +246,8 @@ func failed(tx *state.Txn, ins *structs.Instance, prior, op *structs.Operation, 
 	tx.PutInstance(ins)
 }
 
-// fault says what failed. Users read it without the hosts' names, which are not theirs to know.
+// fault says what failed. Administrators read all of it; users what failed, of which kind the cause is and what they can do, without hosts' names and
+// without what a driver says of its host's paths, sockets and processes.
 func fault(tx *state.Txn, prior, op *structs.Operation, now structs.Time) *structs.Fault {
 	f := &structs.Fault{Code: 500, At: now}
 	if op.ErrorKind == structs.KindNoCapacity {
@@ -262,9 +264,32 @@ func fault(tx *state.Txn, prior, op *structs.Operation, now structs.Time) *struc
 	}
 	step := failedStep(prior)
 	f.Message = fmt.Sprintf("%s failed at step %s%s: %s", op.Kind, step, where, op.Error)
-	f.Public = fmt.Sprintf("%s failed at step %s: %s", op.Kind, step, op.Error)
+	f.Public = fmt.Sprintf("%s failed at step %s: %s. %s", op.Kind, step, publicCause(op), publicAdvice[op.Kind])
 	f.Details = fmt.Sprintf("operation %s, attempt %d. %s", op.ID, prior.Attempt, advice)
 	return f
+}
+
+// publicCause words an error for who asked for the operation. What the request itself made impossible is told whole: only its author can put it right.
+func publicCause(op *structs.Operation) string {
+	switch op.ErrorKind {
+	case structs.KindInvalid, structs.KindNotSupported:
+		return strings.TrimRight(op.Error, ". ")
+	case structs.KindTimeout:
+		return "it took longer than it may"
+	case structs.KindUnavailable:
+		return "the host or its hypervisor was not available"
+	case structs.KindNotFound:
+		return "the host misses something that it needs"
+	}
+	return "the host's hypervisor refused"
+}
+
+// publicAdvice is what a user can do after an operation failed.
+var publicAdvice = map[structs.OperationKind]string{
+	structs.OpBuild:      "Delete the instance and create it again; if that fails too, an administrator sees the cause.",
+	structs.OpDelete:     "Delete it again; if that fails too, an administrator sees the cause.",
+	structs.OpSoftReboot: "Try a hard reboot; if that fails too, an administrator sees the cause.",
+	structs.OpHardReboot: "Try again; if that fails too, an administrator sees the cause.",
 }
 
 // failedStep is the step that made the operation fail: while it undoes, not the step that undoes.

@@ -107,7 +107,8 @@ func TestUndoFails(t *testing.T) {
 	require.Equal(t, structs.VMError, ins.VM)
 	require.Contains(t, ins.Fault.Message, "create failed at step spawn on host ", "not the step that undoes it")
 	require.Contains(t, ins.Fault.Message, "undoing it failed")
-	require.Equal(t, "create failed at step spawn: no way; and undoing it failed: no way", ins.Fault.Public)
+	require.Equal(t, "create failed at step spawn: the host's hypervisor refused. Delete the instance and create it again; if that fails too, an administrator sees the cause.",
+		ins.Fault.Public, "what a driver says may hold its host's paths")
 	require.NotEmpty(t, ins.HostID, "the host may still hold something")
 	w.fail = nil
 	_, err := w.start(id, structs.OpDelete)
@@ -115,6 +116,21 @@ func TestUndoFails(t *testing.T) {
 	w.settle()
 	w.check()
 	require.True(t, w.store.Snapshot().Instance(id).Deleted())
+}
+
+// What the request itself made impossible is told to its author.
+func TestFaultSaysWhatTheRequestMadeImpossible(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.fail = func(*structs.Operation, structs.StepName) *structs.Outcome {
+		return &structs.Outcome{Error: "there is no disk bus \"floppy\".", ErrorKind: structs.KindNotSupported}
+	}
+	id := prepare(w, structs.OpBuild)
+	w.settle()
+	w.check()
+	f := w.store.Snapshot().Instance(id).Fault
+	require.Contains(t, f.Public, "No valid host was found.")
+	require.Contains(t, f.Public, `After the build failed on 1 of them: there is no disk bus "floppy".`)
 }
 
 func TestNoValidHostSaysWhy(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 )
 
 // The convert files hold one pair of functions for each message. A field that is added to a struct has to be added to
-// both of its functions; TestConvertEveryField fails until it is.
+// both of its functions; TestEveryMethodEveryField fails until it is.
 
 func refToProto(in *InstanceRef) *driverpb.InstanceRef {
 	if in == nil {

@@ -1,6 +1,6 @@
 // Package compute serves OpenStack's Compute API v2.1 with the microversions up to 2.104: what Nova calls servers and we call instances, their
 // actions, flavors, keypairs, hypervisors, services, zones, limits. It turns requests into commands of the state machine and states into answers;
-// what an answer looks like at which microversion is the contract's response-fields.tsv.
+// what an answer looks like at which microversion is what Nova's api-ref and its REST API version history say.
 package compute
 
 import (

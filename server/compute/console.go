@@ -87,9 +87,21 @@ func (s *service) consoleOutput(r *httpapi.Request) (any, error) {
 	case structs.IsKind(err, structs.KindNotFound):
 		return nil, httpapi.NotFound("Guest does not have a console available.")
 	case err != nil:
-		return nil, err
+		return nil, consoleFailure(r, ins, err)
 	}
 	return consoleAnswer(stripControls(out)), nil
+}
+
+// consoleFailure words why a host could not answer. It knows its name, its paths and its hypervisor's address, which are for administrators.
+func consoleFailure(r *httpapi.Request, ins *structs.Instance, err error) error {
+	switch k := structs.KindOf(err); {
+	case r.Token.IsAdmin() || k == structs.KindInternal: // nobody is shown the latter
+		return err
+	case k == structs.KindConflict:
+		return httpapi.Conflict("Instance %s is not ready", ins.ID)
+	default:
+		return structs.Errorf(k, "The console of instance %s cannot be read now.", ins.ID)
+	}
 }
 
 func consoleAnswer(text string) any { return map[string]string{"output": text} }

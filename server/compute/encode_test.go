@@ -57,7 +57,7 @@ func TestAppendTime(t *testing.T) {
 	}
 }
 
-// TestStatusTable has the rows of states.md §4 that are not a vm_state's default.
+// TestStatusTable has the rows of Nova's table (_STATE_MAP in nova/api/openstack/common.py) that are not a vm_state's default.
 func TestStatusTable(t *testing.T) {
 	t.Parallel()
 	for want, pairs := range map[string][][2]string{

@@ -63,7 +63,7 @@ func hostEnabled(h *structs.Host) string {
 }
 
 // hostDisabled reports whether nothing is placed on a host because somebody said so, or because its driver is unhealthy: Nova's compute service
-// disables itself when its hypervisor is lost, and enables itself again (seeds-map V02).
+// disables itself when its hypervisor is lost, and enables itself again.
 func hostDisabled(h *structs.Host) bool { return h.Disabled || !h.DriverHealthy }
 
 // autoReason is how Nova begins the reason of a service that disabled itself.
@@ -84,7 +84,7 @@ func hostsByNumber(rd state.Reader) []*structs.Host {
 	return slices.SortedFunc(rd.Hosts(), func(a, b *structs.Host) int { return int(a.Num - b.Num) })
 }
 
-// hypervisorView is a hypervisor as its microversion has it (response-fields.tsv).
+// hypervisorView is a hypervisor as its microversion has it (api-ref, Show Hypervisor Details).
 type hypervisorView struct {
 	r       *httpapi.Request
 	rd      state.Reader

@@ -20,7 +20,7 @@ func TestAggregatesAreRead(t *testing.T) {
 	c.want(404, "admin", "2.1", "GET", "/os-aggregates/1", nil)
 }
 
-// TestUnhealthyDriverDisables: a host whose driver lost its hypervisor shows as Nova's compute service that disabled itself (seeds-map V02), until it is back.
+// TestUnhealthyDriverDisables: a host whose driver lost its hypervisor shows as Nova's compute service that disabled itself, until it is back.
 func TestUnhealthyDriverDisables(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)

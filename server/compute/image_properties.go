@@ -3,7 +3,7 @@ package compute
 import "strings"
 
 // imageProperties are the image properties that Nova knows, with their former names: what GET /servers shows of an instance's image from 2.98 on
-// (flavors-and-images.md §3).
+// (the fields of nova.objects.ImageMetaProps).
 var imageProperties = func() map[string]bool {
 	known := map[string]bool{}
 	for name := range strings.FieldsSeq(`

@@ -13,7 +13,7 @@ import (
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
 )
 
-// instanceFilter is what a list's query asks of instances (http-conventions §7, states.md §4).
+// instanceFilter is what a list's query asks of instances; which filters there are, and for whom, is Nova's.
 type instanceFilter struct {
 	project structs.ProjectID // "" is all projects
 	live    bool              // instances that are there

@@ -10,8 +10,8 @@ import (
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
 )
 
-// instanceOrder is the order of a list of instances: by the keys asked for, then by creation and number, as Nova appends them
-// (http-conventions §6).
+// instanceOrder is the order of a list of instances: by the keys asked for, then by creation and number, as Nova appends them (api-guide,
+// Paginated collections).
 type instanceOrder struct {
 	steps   []orderStep
 	natural bool // newest first, and candidates come so

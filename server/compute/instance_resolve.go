@@ -119,7 +119,7 @@ func resolveFlavor(r *httpapi.Request, rd state.Reader, in *instanceCreate, ins 
 	return nil
 }
 
-// resolveImage finds the image and checks that the flavor can hold it (flavors-and-images.md §3). What the caller may not see is not there.
+// resolveImage finds the image and checks that the flavor can hold it as Nova does when it creates. What the caller may not see is not there.
 func resolveImage(r *httpapi.Request, rd state.Reader, in *instanceCreate, ins *structs.Instance) error {
 	if in.ImageRef == "" {
 		return httpapi.BadRequest("Missing imageRef attribute")

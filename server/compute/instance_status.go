@@ -7,7 +7,7 @@ import (
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 )
 
-// statuses is Nova's table from vm_state and task_state to the API's status (states.md §4). The empty task state is the row's default.
+// statuses is Nova's table from vm_state and task_state to the API's status (_STATE_MAP in nova/api/openstack/common.py). The empty task state is the row's default.
 var statuses = map[structs.VMState]map[structs.TaskState]string{
 	structs.VMActive: {"": "ACTIVE",
 		"rebooting": "REBOOT", "reboot_pending": "REBOOT", "reboot_started": "REBOOT",
@@ -64,7 +64,7 @@ func statesOf(names []string) (vms []structs.VMState, tasks []structs.TaskState,
 	return vms, tasks, byDefault
 }
 
-// showsProgress and showsFault say with which status those fields appear (states.md §4).
+// showsProgress and showsFault say with which status those fields appear, as in Nova's view of a server.
 func showsProgress(status string) bool {
 	switch status {
 	case "ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE", "MIGRATING":

@@ -18,7 +18,7 @@ type instanceUpdateBody struct {
 	} `json:"server"`
 }
 
-// updateInstance is PUT /servers/{id}. It is judged neither by lock nor by states (states.md §5).
+// updateInstance is PUT /servers/{id}. It is judged neither by lock nor by states (as in Nova's ServersController.update).
 func (s *service) updateInstance(r *httpapi.Request) (any, error) {
 	body, err := decode[instanceUpdateBody](r)
 	if err != nil {

@@ -78,7 +78,7 @@ func (w *viewer) hostID(p structs.ProjectID, host string) string {
 	return id
 }
 
-// hostIDOf is the SHA-224 of project and host (http-conventions §8).
+// hostIDOf is the SHA-224 of project and host, as in Nova.
 func hostIDOf(p structs.ProjectID, host string) string {
 	if host == "" {
 		return ""
@@ -101,7 +101,7 @@ func (w *viewer) appendBasic(b []byte, i *structs.Instance) []byte {
 	return append(w.appendLinks(b, string(i.ID)), '}')
 }
 
-// appendDetail appends a detailed instance exactly as its microversion has it (response-fields.tsv, GET and PUT /servers/{id}).
+// appendDetail appends a detailed instance exactly as its microversion has it (api-ref, Show Server Details).
 func (w *viewer) appendDetail(b []byte, i *structs.Instance, s shape) []byte {
 	b = append(b, '{')
 	b = w.appendBase(b, i)

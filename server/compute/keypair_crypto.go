@@ -9,7 +9,10 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/pem"
+	"fmt"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/crypto/ssh"
 
@@ -49,10 +52,24 @@ func generateKeypair(kind string) (private, public string, err error) {
 	return string(block), strings.TrimSpace(string(ssh.MarshalAuthorizedKey(pub))) + " " + generatedComment, nil
 }
 
+// control returns the first control character of a public key other than those that may stand in it. It would reach the files and the
+// terminals of whoever reads the key: a guest's authorized_keys, an administrator's list.
+func control(public, allowed string) (rune, bool) {
+	i := strings.IndexFunc(public, func(r rune) bool { return unicode.IsControl(r) && !strings.ContainsRune(allowed, r) })
+	if i < 0 {
+		return 0, false
+	}
+	r, _ := utf8.DecodeRuneInString(public[i:])
+	return r, true
+}
+
 // fingerprint checks a public key and returns its fingerprint as Nova shows it: of an SSH key the MD5 of its blob, of a certificate the SHA-1
 // of its DER form, in pairs of digits. They tell keys apart for people; nothing rests on their strength.
 func fingerprint(kind, public string) (string, error) {
 	if kind == keypairX509 {
+		if c, ok := control(public, "\t\r\n"); ok {
+			return "", invalidKeypair(fmt.Sprintf("failed to generate X509 fingerprint. Error message: it has the control character %U", c))
+		}
 		block, _ := pem.Decode([]byte(public))
 		if block == nil {
 			return "", invalidKeypair("failed to generate X509 fingerprint. Error message: no PEM block was found")
@@ -64,9 +81,13 @@ func fingerprint(kind, public string) (string, error) {
 		sum := sha1.Sum(cert.Raw)
 		return colons(sum[:]), nil
 	}
-	fields := strings.Fields(public)
-	if len(fields) < 2 || strings.ContainsAny(strings.TrimSpace(public), "\n\r") {
+	line := strings.Trim(public, " \t\r\n")
+	fields := strings.Fields(line)
+	if len(fields) < 2 || strings.ContainsAny(line, "\n\r") {
 		return "", invalidKeypair("failed to generate fingerprint")
+	}
+	if c, ok := control(line, "\t"); ok {
+		return "", invalidKeypair(fmt.Sprintf("failed to generate fingerprint: it has the control character %U", c))
 	}
 	blob, err := base64.StdEncoding.DecodeString(fields[1])
 	if err != nil {

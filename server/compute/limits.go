@@ -13,7 +13,7 @@ func (s *service) limitsRoutes() []httpapi.Route {
 	}
 }
 
-// showLimits is GET /limits (quotas-limits-policies.md §4): a project's limits and what it uses of them. Nova's rate limits are long gone.
+// showLimits is GET /limits: a project's limits and what it uses of them. Nova's rate limits are long gone.
 func (s *service) showLimits(r *httpapi.Request) (any, error) {
 	project := r.Token.ProjectID
 	if v := r.Query()["tenant_id"]; len(v) > 0 {

@@ -6,7 +6,7 @@ import (
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
 )
 
-// The schemas of this service's requests. What they accept at which microversion is request-fields.tsv of the contract; x-min, x-max, x-required,
+// The schemas of this service's requests. What they accept at which microversion is what Nova's JSON schemas (nova/api/openstack/compute/schemas) say; x-min, x-max, x-required,
 // x-when and x-closed-from are httpapi.Schema's. The words after @ stand for the rules that many fields share.
 
 var shared = strings.NewReplacer(
@@ -95,7 +95,7 @@ const deviceFields = `"virtual_name": @text255, "volume_id": @uuid, "snapshot_id
 	"device_name": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[a-zA-Z0-9._/-]*$"},
 	"delete_on_termination": @bool, "no_device": @any, "connection_info": {"type": "string", "maxLength": 16777215}`
 
-// A device's tag was taken at 2.32, refused by mistake from 2.33 to 2.41, and is taken since (microversions.md).
+// A device's tag was taken at 2.32, refused by mistake from 2.33 to 2.41, and is taken since (Nova's REST API version history, 2.32 and 2.42).
 const deviceV2Fields = deviceFields + `,
 	"source_type": {"type": "string", "enum": ["volume", "image", "snapshot", "blank"]},
 	"uuid": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[a-zA-Z0-9._-]*$"},

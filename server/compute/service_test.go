@@ -52,6 +52,35 @@ func TestProjectInTheURL(t *testing.T) {
 	}
 }
 
+// TestConsoleFailures: what a host says of itself when it cannot answer is for administrators.
+func TestConsoleFailures(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	c.core.AddHost("host-1")
+	c.small()
+	id := c.boot("alice", map[string]any{"imageRef": c.cirros().ID})
+	const secret = "host-1: libvirtd is not reachable at /run/libvirt/libvirt-sock"
+	for _, one := range []struct {
+		kind   structs.Kind
+		status int
+		says   string
+	}{
+		{structs.KindUnavailable, 503, "The console of instance " + id + " cannot be read now."},
+		{structs.KindTimeout, 503, "The console of instance " + id + " cannot be read now."},
+		{structs.KindConflict, 409, "Instance " + id + " is not ready"},
+		{structs.KindInvalid, 400, "The console of instance " + id + " cannot be read now."},
+		{structs.KindInternal, 500, "Unexpected API Error."},
+	} {
+		c.core.Console = func(*structs.Instance, int) ([]byte, error) { return nil, structs.Errorf(one.kind, "%s", secret) }
+		for token, seen := range map[string]bool{"alice": false, "admin": one.kind != structs.KindInternal} {
+			a := c.want(one.status, token, "", "POST", "/servers/"+id+"/action", `{"os-getConsoleOutput": {}}`)
+			if strings.Contains(string(a.body), secret) != seen || !seen && !strings.Contains(string(a.body), one.says) {
+				t.Errorf("%s, %s: %s", token, one.kind, a.body)
+			}
+		}
+	}
+}
+
 func TestConsoleOutput(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
@@ -77,7 +106,7 @@ func TestConsoleOutput(t *testing.T) {
 		t.Errorf("of no lines: %q", got)
 	}
 	for kind, want := range map[structs.Kind]string{structs.KindNotSupported: "501 The requested functionality is not supported.",
-		structs.KindNotFound: "404 Guest does not have a console available.", structs.KindUnavailable: "503 the host does not answer"} {
+		structs.KindNotFound: "404 Guest does not have a console available.", structs.KindUnavailable: "503 The console of instance " + id + " cannot be read now."} {
 		failure = structs.Errorf(kind, "the host does not answer")
 		status, message, _ := strings.Cut(want, " ")
 		a := c.call("alice", "", "POST", "/servers/"+id+"/action", `{"os-getConsoleOutput": {}}`)

@@ -7,7 +7,7 @@ import (
 )
 
 // Versions returns the version documents under VersionsPrefix, which need no token: what is served, and from which to which microversion
-// (http-conventions §1). The compatible v2.0 is not served and not listed: every client that knows this API takes v2.1.
+// (api-ref, API versions). The compatible v2.0 is not served and not listed: every client that knows this API takes v2.1.
 func Versions() *httpapi.Service {
 	get := func(path string, status int, h httpapi.Handler) httpapi.Route {
 		return httpapi.Route{Method: http.MethodGet, Path: path, Rule: httpapi.Anyone, Status: status, Handler: h}

@@ -32,7 +32,7 @@ func boundaries(a answers) []int {
 }
 
 // TestAnswersAtEveryBoundary asks every route at every microversion at which an answer changes, as administrator and as user, and compares the keys
-// and types of the answers with the contract's.
+// and types of the answers with Nova's.
 func TestAnswersAtEveryBoundary(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)

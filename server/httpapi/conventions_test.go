@@ -15,7 +15,7 @@ import (
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 )
 
-// conventionRoutes are a small compute API that every row of http-conventions §1-4 can be tried on.
+// conventionRoutes are a small compute API that Nova's conventions for paths, microversions, bodies and faults can be tried on.
 func conventionRoutes() []Route {
 	read, write := ReaderOrAdmin("os_compute_api:servers:show"), MemberOrAdmin("os_compute_api:servers:create")
 	body := MustSchema(`{"type":"object","required":["server"],"properties":{"server":{"type":"object","required":["name"],"properties":{"name":{"type":"string"}}}}}`)
@@ -48,7 +48,7 @@ func conventionRoutes() []Route {
 
 var requestID = regexp.MustCompile(`^req-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 
-// TestConventions walks http-conventions §1, 2, 3 and 4.
+// TestConventions walks Nova's conventions for paths, microversions, bodies and faults.
 func TestConventions(t *testing.T) {
 	t.Parallel()
 	h := newTestHandler(t, Options{}, compute(conventionRoutes()...))
@@ -143,7 +143,7 @@ func TestConventions(t *testing.T) {
 	}
 }
 
-// TestUnknownPath holds §1's last rows and that the token comes first.
+// TestUnknownPath holds how Nova answers paths that it does not have, and that the token comes first.
 func TestUnknownPath(t *testing.T) {
 	t.Parallel()
 	keystone := &Service{Name: "identity", Prefix: "/identity", Faults: KeystoneFaults, Routes: []Route{{Method: "GET", Path: "/x", Rule: Authenticated("x"), Handler: ok(1)}}}

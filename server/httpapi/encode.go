@@ -53,7 +53,7 @@ func writeBody(w http.ResponseWriter, status int, b []byte) error {
 	return err
 }
 
-// writeEmpty answers without a body; the type stays, as Nova has it (http-conventions §3).
+// writeEmpty answers without a body; the type stays, as Nova has it.
 func writeEmpty(w http.ResponseWriter, status int) {
 	h := w.Header()
 	if _, set := h["Content-Type"]; !set {

@@ -24,7 +24,7 @@ func Statusf(status int, format string, args ...any) *StatusError {
 	return &StatusError{Status: status, Message: fmt.Sprintf(format, args...)}
 }
 
-// Gone is what Nova answers for an API that it has removed (http-conventions §4).
+// Gone is what Nova answers for an API that it has removed.
 func Gone() error {
 	return Statusf(http.StatusGone, "This resource is no longer available. No forwarding address is given.")
 }

@@ -19,7 +19,7 @@ const (
 	NativeFaults                          // {"error": {"kind": "invalid", "message": ...}}
 )
 
-// novaFaultNames are Nova's keys by status; every other status is computeFault (http-conventions §4).
+// novaFaultNames are Nova's keys by status; every other status is computeFault (api-guide, Faults).
 var novaFaultNames = map[int]string{400: "badRequest", 401: "unauthorized", 403: "forbidden", 404: "itemNotFound",
 	405: "badMethod", 409: "conflictingRequest", 413: "overLimit", 415: "badMediaType", 429: "overLimit", 501: "notImplemented", 503: "serviceUnavailable"}
 

@@ -139,7 +139,7 @@ func (h *handler) serviceOf(path string) *Service {
 	return nil
 }
 
-// serve judges the request in Nova's order (http-conventions, top): size, token, then the path, then what process does.
+// serve judges the request in the order of Nova's filters: size, token, then the path, then what process does.
 func (c *call) serve() {
 	if c.service == nil {
 		c.unknownPath()
@@ -191,9 +191,14 @@ func (c *call) authenticate(m *rows) bool {
 		return true
 	}
 	if text := c.r.Header.Get("X-Auth-Token"); text != "" && c.h.opts.Auth != nil {
-		if t, err := c.h.opts.Auth.Verify(text); err == nil {
+		t, err := c.h.opts.Auth.Verify(text)
+		if err == nil {
 			c.token = t
 			return true
+		}
+		if structs.IsKind(err, structs.KindUnavailable) { // 401 would have the client throw away a good token
+			c.fault(err)
+			return false
 		}
 	}
 	c.unauthorized()
@@ -212,7 +217,7 @@ func (m *rows) tokenless(r *http.Request) bool {
 	return true
 }
 
-// unauthorized is the token filter's answer, in Keystone's form whatever the service (http-conventions §4).
+// unauthorized is the token filter's answer, in Keystone's form whatever the service, as of keystonemiddleware.
 func (c *call) unauthorized() {
 	c.w.Header().Set("WWW-Authenticate", `Keystone uri="`+c.rootURL()+`/identity"`)
 	style := KeystoneFaults

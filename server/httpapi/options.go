@@ -8,7 +8,8 @@ import (
 
 // Authenticator verifies tokens. It does no I/O: it is asked on every request.
 type Authenticator interface {
-	// Verify returns whose token it is; any error is answered with 401 and its text with nothing.
+	// Verify returns whose token it is. An error of KindUnavailable, of a server that cannot verify tokens yet, is answered with 503; any other
+	// with 401, and its text with nothing.
 	Verify(token string) (*Token, error)
 }
 

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Page is which part of a list is asked for (http-conventions §6).
+// Page is which part of a list is asked for (api-guide, Paginated collections).
 type Page struct {
 	Limit  int    // at most this many; never above [api]max_limit
 	Marker string // the last item that the client has seen; "" begins at the start

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestPaging holds http-conventions §6: limit, marker, next link, limit=0.
+// TestPaging holds Nova's paging (api-guide, Paginated collections): limit, marker, next link, limit=0.
 func TestPaging(t *testing.T) {
 	t.Parallel()
 	items := []string{"a", "b", "c", "d", "e"}

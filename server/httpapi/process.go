@@ -213,8 +213,8 @@ func (c *call) answer(row *Route, v any) error {
 	return nil
 }
 
-// unknownPath answers a path that no row has. Compute and what belongs to no service answer 404 for a wrong method too (http-conventions
-// §1), with a body that is no fault of Nova's; the other services answer 405 and name the methods.
+// unknownPath answers a path that no row has. Compute and what belongs to no service answer 404 for a wrong method too,
+// as Nova's router does, with a body that is no fault of Nova's; the other services answer 405 and name the methods.
 func (c *call) unknownPath() {
 	if c.service != nil && c.service.Faults != NovaFaults {
 		if c.endpoint != nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 )
 
-// The rules are those of Nova's default policy (quotas-limits-policies §5): roles imply admin → manager → member → reader (the
+// The rules are those of Nova's default policy (nova/policies/base.py): roles imply admin → manager → member → reader (the
 // token has them spelt out), a project rule needs a token scoped to a project, and the object's project is the handler's to compare.
 
 // tokenless is a rule that may hold without a token.

@@ -9,7 +9,7 @@ import (
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 )
 
-// TestRules is quotas-limits-policies §5 with roles as a token spells them out.
+// TestRules is Nova's default policy with roles as a token spells them out.
 func TestRules(t *testing.T) {
 	t.Parallel()
 	reader, memberRoles := []string{"reader"}, []string{"member", "reader"}

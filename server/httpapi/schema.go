@@ -123,7 +123,7 @@ func (s *Schema) compileRange(lo, hi Microversion, u use) error {
 	return nil
 }
 
-// Validate judges a JSON body at a microversion. The error is Nova's 400 (http-conventions §4).
+// Validate judges a JSON body at a microversion. The error is Nova's 400.
 func (s *Schema) Validate(body []byte, v Microversion) error {
 	value, err := decodeJSON(body)
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 // errMalformed is Nova's answer to a body that is no JSON, and to an action body without exactly one key.
 var errMalformed = BadRequest("Malformed request body")
 
-// explain words a validation error as Nova does (http-conventions §4). Of many it tells the one nearest to the top, then the first by
+// explain words a validation error as Nova does (nova/api/validation/validators.py). Of many it tells the one nearest to the top, then the first by
 // path and keyword, so that equal requests get equal answers.
 func (c *variant) explain(err error, text []byte, u use) error {
 	var ve *jsonschema.ValidationError

@@ -11,7 +11,7 @@ import (
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 )
 
-// TestMessages holds the wording of http-conventions §4 and of python-jsonschema.
+// TestMessages holds the wording of Nova's validators and of python-jsonschema.
 func TestMessages(t *testing.T) {
 	t.Parallel()
 	wrap := func(s string) string {

@@ -14,7 +14,7 @@ func (v *Versioning) text(m Microversion) string {
 }
 
 // asked returns the version string that the request's headers ask for, "" when none does. The standard header may list services;
-// those of others are skipped, the last one of ours wins, and it wins over the legacy header (http-conventions §2).
+// those of others are skipped, the last one of ours wins, and it wins over the legacy header (api-guide, Microversions).
 func (v *Versioning) asked(h http.Header) string {
 	lines := h[standardVersionHeader]
 	for i := len(lines) - 1; i >= 0; i-- {

@@ -16,7 +16,7 @@ import (
 const subjectHeader = "X-Subject-Token"
 
 // authenticate is POST /auth/tokens. Whatever is wrong with user, password, token or project, the answer is the same 401: it does not tell
-// which of them exist.
+// which of them exist. A server that knows of none at all says so.
 func (s *service) authenticate(r *httpapi.Request) (any, error) {
 	req, err := parseAuth(r.Body)
 	if err != nil {
@@ -28,6 +28,9 @@ func (s *service) authenticate(r *httpapi.Request) (any, error) {
 	}
 	now := structs.TimeOf(s.auth.now())
 	st := r.Core.Stale() // as every check of a token: a server that is cut off from the leader still lets users in
+	if err := ready(st); err != nil {
+		return nil, err
+	}
 	c, err := s.prove(r.Context(), st, req, now)
 	if err != nil {
 		return nil, err

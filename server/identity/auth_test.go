@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/kilonova-cloud/kilonova/nomadlike"
+	"github.com/kilonova-cloud/kilonova/nomadlike/coretest"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 )
 
@@ -209,4 +211,42 @@ func TestNoKeyYet(t *testing.T) {
 	a := w.do("POST", "/identity/v3/auth/tokens", "", passwordBody("demo", demoPassword, ""))
 	assert.Equal(t, 503, a.status)
 	assert.NotEmpty(t, a.header.Get("Retry-After"))
+}
+
+// TestNoStateYet: a server that has heard of no users cannot tell a wrong password or token from a right one, so it says that it
+// cannot answer, not that they are wrong.
+func TestNoStateYet(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	tok := w.issue(w.demo)
+	full := w.core
+	stateless := func(key bool) {
+		w.core = coretest.New()
+		if key { // the leader's first writes have arrived, the administrator has not
+			w.addKey(nomadlike.NewTokenKey(w.now()))
+		}
+		w.serve()
+	}
+	for _, key := range []bool{false, true} {
+		stateless(key)
+		token := `{"auth":{"identity":{"methods":["token"],"token":{"id":"` + tok + `"}}}}`
+		for name, a := range map[string]answer{
+			"password": w.do("POST", "/identity/v3/auth/tokens", "", passwordBody("demo", demoPassword, "")),
+			"token":    w.do("POST", "/identity/v3/auth/tokens", "", token),
+			"use":      w.do("GET", "/identity/v3/auth/catalog", tok, ""),
+		} {
+			require.Equal(t, 503, a.status, "%s %s", name, a.body)
+			require.Equal(t, "1", a.header.Get("Retry-After"), name)
+			require.Empty(t, a.header.Get("WWW-Authenticate"), name)
+			require.Contains(t, a.json(t)["error"].(map[string]any)["message"], "knows no users yet", name)
+		}
+		a := w.do("GET", "/identity/v3/auth/catalog", "", "")
+		require.Equal(t, 401, a.status, "no token is no token, whatever the state: %s", a.body)
+		a = w.do("POST", "/identity/v3/auth/tokens", "", "{}")
+		require.Equal(t, 400, a.status, "a wrong request stays wrong: %s", a.body)
+	}
+	w.core = full
+	w.serve()
+	require.Equal(t, 200, w.do("GET", "/identity/v3/auth/catalog", tok, "").status)
+	require.Equal(t, 401, w.do("GET", "/identity/v3/auth/catalog", tok[1:], "").status)
 }

@@ -17,6 +17,15 @@ import (
 // errInvalid is the one answer to every token that does not hold: why is nobody's business.
 var errInvalid = structs.Errorf(structs.KindUnauthorized, "The request you have made requires authentication.")
 
+// ready refuses while a state holds no users: what cannot be found in it may well be right. A server is there from its first start until it
+// has heard from a leader, and every server until the cluster's administrator is made.
+func ready(st state.Reader) error {
+	if st.ClusterSettings().Bootstrapped {
+		return nil
+	}
+	return structs.Errorf(structs.KindUnavailable, "This server knows no users yet: it has not heard from the cluster's leader, or the cluster has no administrator (kilonova identity bootstrap makes it).")
+}
+
 // The cache is split so that requests on many cores do not queue for one lock.
 const (
 	cacheShards = 16
@@ -65,7 +74,7 @@ func NewAuthenticator(core nomadlike.Core) *Authenticator {
 	return a
 }
 
-// Verify implements httpapi.Authenticator. The Token is shared and constant.
+// Verify implements httpapi.Authenticator. The Token is shared and constant. KindUnavailable says that there is no state yet to verify a token with.
 func (a *Authenticator) Verify(token string) (*httpapi.Token, error) {
 	v, err := a.verify(token)
 	if err != nil {
@@ -87,9 +96,13 @@ func (a *Authenticator) verify(token string) (verified, error) {
 			return c.verified, nil
 		}
 	}
-	c, err := a.check(token, now)
+	st := a.core.Stale()
+	c, err := check(st, token, now)
 	if err != nil {
 		shard.Remove(hash)
+		if unready := ready(st); unready != nil {
+			err = unready
+		}
 		return verified{}, err
 	}
 	shard.Add(hash, c)
@@ -97,7 +110,7 @@ func (a *Authenticator) verify(token string) (verified, error) {
 }
 
 // check verifies a token in full: signature, time, revocation, and that user, project and grants still are what they have to be.
-func (a *Authenticator) check(token string, now structs.Time) (*cached, error) {
+func check(st state.Reader, token string, now structs.Time) (*cached, error) {
 	if !cleanBase64(token) {
 		return nil, errInvalid
 	}
@@ -105,7 +118,7 @@ func (a *Authenticator) check(token string, now structs.Time) (*cached, error) {
 		token += "=" // Keystone leaves the padding out, and so do we
 	}
 	ws := memdb.NewWatchSet()
-	r := a.core.Stale().Watching(ws)
+	r := st.Watching(ws)
 	msg := fernet.VerifyAndDecrypt([]byte(token), 0, verifyKeys(r))
 	if msg == nil {
 		return nil, errInvalid

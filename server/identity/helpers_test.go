@@ -45,12 +45,19 @@ func newWorld(t testing.TB) *world {
 	w.admin, w.demo = req.Users[0], req.Users[1]
 	w.upsert(req)
 	w.addKey(nomadlike.NewTokenKey(w.now()))
+	w.serve()
+	return w
+}
+
+// serve puts the service on the core that w has now.
+func (w *world) serve() {
+	w.t.Helper()
 	w.auth = NewAuthenticator(w.core)
 	w.auth.now = func() time.Time { return w.clock }
+	var err error
 	w.handler, err = httpapi.NewHandler(w.core, Services(Options{Auth: w.auth, Endpoints: []Endpoint{Compute, Identity, Image}, TokenTTL: time.Hour, BcryptCost: bcrypt.MinCost}),
 		httpapi.Options{Auth: w.auth})
-	require.NoError(t, err)
-	return w
+	require.NoError(w.t, err)
 }
 
 func (w *world) now() structs.Time { return structs.TimeOf(w.clock) }

@@ -85,8 +85,21 @@ func (c *cloud) ranges(path string, data []byte) {
 		require.Equal(c.t, data[r[0]:r[1]], a.body, header)
 		require.Equal(c.t, fmt.Sprintf("bytes %d-%d/500000", r[0], r[1]-1), a.Header.Get("Content-Range"))
 	}
-	c.do(member, "GET", path, nil, "Range: bytes=500000-").want(c.t, 416)
-	a := c.do(member, "GET", path, nil, "Range: bytes=400000-400003,5-8").want(c.t, 206)
+	for header, says := range map[string]string{"bytes=500000-": "No range asked for", "bytes=-0": "No range asked for", "bytes=-00, 500000-": "No range asked for",
+		"bytes=9-0": "not a valid Range", "items=0-9": "not a valid Range"} {
+		a := c.do(member, "GET", path, nil, "Range: "+header).want(c.t, 416, says)
+		v := a.json(c.t)
+		require.EqualValues(c.t, 416, v["code"], header)
+		require.Equal(c.t, "Requested Range Not Satisfiable", v["title"], header)
+		require.Equal(c.t, "bytes */500000", a.Header.Get("Content-Range"), header)
+		require.Equal(c.t, "application/json; charset=UTF-8", a.Header.Get("Content-Type"), header)
+		require.Empty(c.t, a.Header.Get("Content-Md5"), "the sum is of the image's data")
+	}
+	a := c.do(member, "GET", path, nil, "Range: bytes=-0,5-8").want(c.t, 206)
+	require.Equal(c.t, data[5:9], a.body, "a range that holds nothing beside one that does")
+	a = c.do(member, "GET", path, nil, "Range: bytes=-0", `If-Range: "other"`).want(c.t, 200)
+	require.Equal(c.t, data, a.body, "no range is asked of other data")
+	a = c.do(member, "GET", path, nil, "Range: bytes=400000-400003,5-8").want(c.t, 206)
 	require.Contains(c.t, string(a.body), string(data[5:9]), "ranges out of order")
 }
 

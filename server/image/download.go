@@ -33,7 +33,11 @@ func (s *service) download(r *httpapi.Request) (any, error) {
 	h.Set("Content-Type", "application/octet-stream")
 	h.Set("Content-MD5", i.MD5)
 	h.Set("Etag", `"`+i.SHA256+`"`)
-	http.ServeContent(r.Writer, r.Request, "", time.Time{}, b)
+	w := &rangeWriter{ResponseWriter: r.Writer}
+	http.ServeContent(w, withoutEmptySuffixes(r.Request, i.Size), "", time.Time{}, b)
+	if w.refused {
+		return nil, w.notSatisfiable(i.Size)
+	}
 	return httpapi.Written, nil
 }
 

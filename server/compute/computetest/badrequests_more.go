@@ -1,6 +1,9 @@
 package computetest
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // instances are requests about instances that exist, or that the caller may not see.
 func instances(w World) []BadRequest {
@@ -134,7 +137,9 @@ func keypairs(w World) []BadRequest {
 			Fault: fault, Message: message}
 	}
 	key := `"public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA8FIhjWOnf5yb7BmAM+dDsv3e8r7LXhRRcVWKUOqGcd a"`
+	commented := func(comment string) string { return strings.TrimSuffix(key, `a"`) + comment + `"` }
 	unfit := "Keypair data is invalid: failed to generate fingerprint"
+	control := unfit + ": it has the control character U+…"
 	return []BadRequest{
 		post("no name", "", key, 400, bad, "Invalid input for field/attribute keypair. Value: {…"),
 		post("name with a slash", "", `"name": "a/b", `+key, 400, bad, "Invalid input for field/attribute name. Value: a/b. 'a/b' does not match…"),
@@ -144,6 +149,13 @@ func keypairs(w World) []BadRequest {
 		post("key is no base64", "", `"name": "x", "public_key": "ssh-rsa %%%"`, 400, bad, unfit),
 		post("key of another type than it says", "", `"name": "x", "public_key": "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIA8FIhjWOnf5yb7BmAM+dDsv3e8r7LXhRRcVWKUOqGcd"`, 400, bad,
 			unfit),
+		post("NUL in a key's comment", "", `"name": "x", `+commented(`a\u0000b`), 400, bad, control),
+		post("escape sequence in a key's comment", "", `"name": "x", `+commented(`\u001b[31m`), 400, bad, control),
+		post("C1 control character in a key's comment", "", `"name": "x", `+commented(`a\u009bb`), 400, bad, control),
+		post("form feed after a key", "", `"name": "x", `+commented(`a\f`), 400, bad, control),
+		post("two lines of keys", "", `"name": "x", `+commented(`a\nssh-rsa AAAA`), 400, bad, unfit),
+		post("certificate after a NUL", "2.2", `"name": "x", "type": "x509", "public_key": "\u0000-----BEGIN CERTIFICATE-----"`, 400, bad,
+			"Keypair data is invalid: failed to generate X509 fingerprint. Error message: it has the control character U+0000"),
 		post("certificate that is none", "2.2", `"name": "x", "type": "x509", "public_key": "hello"`, 400, bad,
 			"Keypair data is invalid: failed to generate X509 fingerprint. Error message:…"),
 		post("generate a certificate", "2.2", `"name": "x", "type": "x509"`, 400, bad, "Keypair data is invalid: x509 certificates are not generated here…"),

@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -43,7 +44,7 @@ func run(ctx context.Context, bin string, n, c, hosts, rounds int) error {
 	defer a.stop()
 	describeMachine(os.Stdout)
 	fmt.Printf("agent: -dev -driver fake -hosts %d; %d instances, %d concurrent clients\n", hosts, n, c)
-	l := &load{url: a.url, http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: c + 4}}}
+	l := &load{url: a.url, out: os.Stdout, patience: 2 * time.Minute, http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: c + 4}}}
 	if err := l.login(ctx); err != nil {
 		return err
 	}
@@ -62,7 +63,11 @@ func run(ctx context.Context, bin string, n, c, hosts, rounds int) error {
 type load struct {
 	url, token, image string
 	http              *http.Client
+	out               io.Writer     // of the figures
+	patience          time.Duration // for all instances to be built, and to be gone
 }
+
+func (l *load) printf(format string, args ...any) { _, _ = fmt.Fprintf(l.out, format, args...) }
 
 func (l *load) do(ctx context.Context, method, path string, body, into any, want int) (http.Header, error) {
 	var rd io.Reader
@@ -169,16 +174,13 @@ func (l *load) round(ctx context.Context, a *agent, n, c int) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("create, accepted (202)   %8.0f /s   %s\n", float64(n)/all.Seconds(), percentiles(took))
-	if err := l.waitNone(ctx, "BUILD"); err != nil {
+	l.printf("create, accepted (202)   %8.0f /s   %s\n", float64(n)/all.Seconds(), percentiles(took))
+	if err := l.waitActive(ctx); err != nil {
 		return err
 	}
 	total := time.Since(start)
-	if err := l.waitNone(ctx, "ERROR"); err != nil {
-		return fmt.Errorf("some instances failed: %w", err)
-	}
-	fmt.Printf("create, POST to ACTIVE   %8.0f /s   %d instances in %v\n", float64(n)/total.Seconds(), n, total.Round(time.Millisecond))
-	fmt.Printf("memory with %d instances: agent %d MiB, driver process %d MiB resident\n", n, a.rss(), a.driverRSS())
+	l.printf("create, POST to ACTIVE   %8.0f /s   %d instances in %v\n", float64(n)/total.Seconds(), n, total.Round(time.Millisecond))
+	l.printf("memory with %d instances: agent %d MiB, driver process %d MiB resident\n", n, a.rss(), a.driverRSS())
 	if err := l.lists(ctx, n); err != nil {
 		return err
 	}
@@ -190,63 +192,102 @@ func (l *load) round(ctx context.Context, a *agent, n, c int) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("delete, accepted (204)   %8.0f /s   %s\n", float64(n)/all.Seconds(), percentiles(took))
+	l.printf("delete, accepted (204)   %8.0f /s   %s\n", float64(n)/all.Seconds(), percentiles(took))
 	if err := l.waitGone(ctx); err != nil {
 		return err
 	}
-	fmt.Printf("delete, to gone          %8.0f /s\n", float64(n)/time.Since(start).Seconds())
-	fmt.Printf("memory after deletes: agent %d MiB, driver process %d MiB resident\n", a.rss(), a.driverRSS())
+	l.printf("delete, to gone          %8.0f /s\n", float64(n)/time.Since(start).Seconds())
+	l.printf("memory after deletes: agent %d MiB, driver process %d MiB resident\n", a.rss(), a.driverRSS())
 	return nil
 }
 
+// lists measures reads. A page holds what the agent is willing to give, which may be fewer than n.
 func (l *load) lists(ctx context.Context, n int) error {
+	detail := fmt.Sprintf("/compute/v2.1/servers/detail?limit=%d", n)
+	page, err := l.servers(ctx, detail)
+	if err != nil {
+		return err
+	}
+	if len(page) == 0 {
+		return errors.New("the list of instances is empty")
+	}
 	for _, q := range []struct{ what, path string }{
-		{fmt.Sprintf("GET /servers/detail, %d", n), fmt.Sprintf("/compute/v2.1/servers/detail?limit=%d", n)},
-		{"GET /servers/{id}", "/compute/v2.1/servers/%s"}, {"GET /flavors", "/compute/v2.1/flavors"}} {
-		path := q.path
-		if path == "/compute/v2.1/servers/%s" {
-			var out struct{ Servers []struct{ ID string } }
-			if _, err := l.do(ctx, "GET", "/compute/v2.1/servers?limit=1", nil, &out, http.StatusOK); err != nil || len(out.Servers) == 0 {
-				return fmt.Errorf("list one: %w", err)
-			}
-			path = fmt.Sprintf(path, out.Servers[0].ID)
-		}
+		{fmt.Sprintf("GET /servers/detail, %d", len(page)), detail},
+		{"GET /servers/{id}", "/compute/v2.1/servers/" + page[0].ID}, {"GET /flavors", "/compute/v2.1/flavors"}} {
 		took, _, err := each(200, 1, func(int) error {
-			_, err := l.do(ctx, "GET", path, nil, nil, http.StatusOK)
+			_, err := l.do(ctx, "GET", q.path, nil, nil, http.StatusOK)
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		fmt.Printf("%-24s one at a time   %s\n", q.what, percentiles(took))
+		l.printf("%-25s one at a time   %s\n", q.what, percentiles(took))
 	}
 	return nil
 }
 
-// waitNone returns when no instance has that status.
-func (l *load) waitNone(ctx context.Context, status string) error {
-	return l.wait(ctx, "/compute/v2.1/servers?limit=1&status="+status)
+// waitActive returns when no instance is being built any more and none has failed.
+func (l *load) waitActive(ctx context.Context) error {
+	if err := l.wait(ctx, "/compute/v2.1/servers/detail?limit=1&status=BUILD", "in BUILD"); err != nil {
+		return err
+	}
+	return l.failed(ctx) // those that ended after the last look
 }
 
 func (l *load) waitGone(ctx context.Context) error {
-	return l.wait(ctx, "/compute/v2.1/servers?limit=1")
+	return l.wait(ctx, "/compute/v2.1/servers/detail?limit=1", "there")
 }
 
-func (l *load) wait(ctx context.Context, path string) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
-	defer cancel()
+// One look at what is waited for costs the agent little; one for failures goes through all instances, so there are fewer of them.
+const (
+	lookEvery   = 5 * time.Millisecond
+	failedEvery = 100 * time.Millisecond
+)
+
+// shown is what is read of an instance.
+type shown struct {
+	ID, Name string
+	Fault    struct{ Message string }
+}
+
+// wait returns when the list at path is empty, or with what is known when an instance has failed or patience is at its end. It looks at
+// least once.
+func (l *load) wait(ctx context.Context, path, state string) error {
+	end := time.Now().Add(l.patience)
+	var looked time.Time
 	for {
-		var out struct{ Servers []object }
-		if _, err := l.do(ctx, "GET", path, nil, &out, http.StatusOK); err != nil {
+		list, err := l.servers(ctx, path)
+		if err != nil || len(list) == 0 {
 			return err
 		}
-		if len(out.Servers) == 0 {
-			return nil
+		if time.Since(looked) >= failedEvery {
+			looked = time.Now()
+			if err := l.failed(ctx); err != nil {
+				return err
+			}
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("instance %s is still %s after %v", list[0].Name, state, l.patience)
 		}
 		select {
-		case <-time.After(5 * time.Millisecond):
+		case <-time.After(lookEvery):
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
+}
+
+// failed says of which instance why it failed, when one did.
+func (l *load) failed(ctx context.Context) error {
+	list, err := l.servers(ctx, "/compute/v2.1/servers/detail?limit=1&status=ERROR")
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	return fmt.Errorf("instance %s is in ERROR: %s", list[0].Name, list[0].Fault.Message)
+}
+
+func (l *load) servers(ctx context.Context, path string) ([]shown, error) {
+	var out struct{ Servers []shown }
+	_, err := l.do(ctx, "GET", path, nil, &out, http.StatusOK)
+	return out.Servers, err
 }

@@ -35,6 +35,7 @@ type Config struct {
 // HostConfig is one host of the client.
 type HostConfig struct {
 	ID         structs.HostID
+	IDFile     string // that ID comes from
 	Name       string
 	Zone       string
 	DriverName string
@@ -75,6 +76,15 @@ func (c *Client) AddHost(cfg HostConfig, open func(h *Host) driver.Driver) *Host
 	c.hosts[cfg.ID] = h
 	c.mu.Unlock()
 	return h
+}
+
+// Reserve changes what each host keeps for itself, in the cluster's books too.
+func (c *Client) Reserve(r structs.Resources) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, h := range c.hosts {
+		h.reserve(r)
+	}
 }
 
 // Start begins heartbeats and the hosts' sessions.

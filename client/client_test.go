@@ -181,11 +181,41 @@ func TestTwoClientsWithOneHost(t *testing.T) {
 	eventually(t, "heartbeats", func() bool { return w.front.count("Host.Heartbeat") >= beats+5 })
 	require.EqualValues(t, 2, w.host(n).Epoch)
 	require.Equal(t, 1, older.log.count("another client"), "said once")
+	require.Equal(t, 1, older.log.count("[ERROR]"))
+	require.Positive(t, older.log.count("host_id="+string(n.id)+" id_file=/data/of/a/host-id"), "and where the id comes from")
 	older.hosts[n.id].Event(&driver.Event{InstanceID: string(id), Type: driver.EventStopped})
 	older.hosts[n.id].Restarted()
 	w.operate(id, structs.OpStop)
 	w.untilVM(id, structs.VMStopped)
 	require.EqualValues(t, 2, w.host(n).Epoch)
+}
+
+// What a host keeps for itself can change while it runs: the cluster's books follow, in the same session.
+func TestReserve(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 3*time.Second)
+	n := newNode(t, "a")
+	a := w.agent(n)
+	epoch := w.untilHost(n, structs.HostUp).Epoch
+	want := structs.Resources{VCPUs: 2, MemoryMiB: 512, DiskGiB: 3}
+	a.c.Reserve(want)
+	w.until("the reservation", func(r state.Reader) bool { return r.Host(n.id).Reserved == want })
+	require.Equal(t, epoch, w.host(n).Epoch)
+
+	// One that comes while the host registers is not lost.
+	registrations, until := w.front.count("Host.Register"), make(chan struct{})
+	w.front.hangs(until)
+	a.c.Reserve(structs.Resources{VCPUs: 1})
+	eventually(t, "a registration under way", func() bool { return w.front.count("Host.Register") > registrations })
+	a.c.Reserve(structs.Resources{})
+	close(until)
+	w.until("the last reservation", func(r state.Reader) bool { return r.Host(n.id).Reserved == structs.Resources{} })
+
+	registrations = w.front.count("Host.Register")
+	a.c.Reserve(structs.Resources{})
+	beats := w.front.count("Host.Heartbeat")
+	eventually(t, "heartbeats", func() bool { return w.front.count("Host.Heartbeat") >= beats+2 })
+	require.Equal(t, registrations, w.front.count("Host.Register"), "the same again is nothing to register")
 }
 
 // settle makes the agent's registrations old enough that no message of an earlier process can be under way any more.
@@ -195,6 +225,25 @@ func (a *agent) settle() {
 		h.registered = h.registered.Add(-time.Hour)
 		h.mu.Unlock()
 	}
+}
+
+// A client that was fenced, and does not know it yet, does not take the host back because its driver has something new to say.
+func TestFencedClientDoesNotRegister(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, time.Minute) // no heartbeat tells it in time
+	n := newNode(t, "a")
+	a := w.agent(n)
+	w.untilHost(n, structs.HostUp)
+	a.settle()
+	newer := *w.host(n)
+	newer.Session, newer.Epoch = "of another client", 0
+	_, err := w.rpc.CallLocal(t.Context(), "Host.Register", &structs.HostRegisterRequest{Host: newer})
+	require.NoError(t, err)
+	a.c.Reserve(structs.Resources{VCPUs: 1})
+	eventually(t, "the older client gives up", func() bool { return a.log.count("another client speaks for this host now") == 1 })
+	require.Equal(t, "of another client", w.host(n).Session)
+	require.EqualValues(t, 2, w.host(n).Epoch)
+	require.Zero(t, w.host(n).Reserved)
 }
 
 // A late registration of the process before must not end a client that has just begun: it registers again, once.

@@ -412,7 +412,7 @@ func (w *world) newAgent(over *wire, nodes ...*node) *agent {
 	ctx, cancel := context.WithCancel(context.Background())
 	a.cancel = cancel
 	for _, n := range nodes {
-		a.hosts[n.id] = a.c.AddHost(HostConfig{ID: n.id, Name: n.name, Zone: "nova", DriverName: "fake", MaxBuilds: 50}, func(h *Host) driver.Driver {
+		a.hosts[n.id] = a.c.AddHost(HostConfig{ID: n.id, IDFile: "/data/of/" + n.name + "/host-id", Name: n.name, Zone: "nova", DriverName: "fake", MaxBuilds: 50}, func(h *Host) driver.Driver {
 			fps, err := n.drv.Fingerprint(ctx)
 			require.NoError(t, err)
 			events, err := n.drv.Events(ctx)

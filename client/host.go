@@ -35,13 +35,14 @@ type Host struct {
 	retaken     int                  // how often the host was taken back from another session
 	register    bool                 // register again: the host changed, or the cluster lost its lease
 	doubted     bool                 // the cluster did not take this session's word: its lease ended, or another session has the host
+	reserved    structs.Resources    // what the host keeps for itself
 	images      []string             // that instances here were made from, as of the last reconciliation; nil before the first
 	reconcile   bool                 // compare what is there with what should be
 	reconciling bool
 }
 
 func newHost(c *Client, cfg HostConfig) *Host {
-	h := &Host{c: c, cfg: cfg, kick: make(chan struct{}, 1), compare: make(chan struct{}, 1), out: outbox{wake: make(chan struct{}, 1)}, askCaps: true}
+	h := &Host{c: c, cfg: cfg, reserved: cfg.Reserved, kick: make(chan struct{}, 1), compare: make(chan struct{}, 1), out: outbox{wake: make(chan struct{}, 1)}, askCaps: true}
 	h.ctx, h.stop = context.WithCancel(c.ctx)
 	return h
 }
@@ -100,6 +101,17 @@ func (h *Host) reregister() {
 	h.mu.Unlock()
 	wake(h.kick)
 	h.wantReconcile()
+}
+
+// reserve changes what the host keeps for itself; the cluster hears of it with the registration that follows.
+func (h *Host) reserve(r structs.Resources) {
+	h.mu.Lock()
+	changed := h.reserved != r
+	h.reserved, h.register = r, h.register || changed
+	h.mu.Unlock()
+	if changed {
+		wake(h.kick)
+	}
 }
 
 func wake(ch chan struct{}) {
@@ -182,37 +194,23 @@ func (h *Host) run(ctx context.Context) {
 	})
 }
 
-// catchUp registers when that is wanted; what fails stays wanted.
+// catchUp registers when that is wanted; what fails stays wanted. The cluster refuses who was registered when another session has the host by now.
 func (h *Host) catchUp(ctx context.Context) error {
 	h.mu.Lock()
-	fp, register, doubted, epoch := h.fingerprint, h.register, h.doubted, h.epoch
+	fp, register, epoch := h.fingerprint, h.register, h.epoch
 	h.mu.Unlock()
 	if fp == nil || !register {
 		return nil
 	}
-	if doubted && epoch != 0 {
-		taken, err := h.isTaken(ctx, epoch)
-		if err != nil {
-			return err
-		}
-		if taken && !h.takeBack() {
-			h.giveUp()
-			return nil
-		}
+	err := h.doRegister(ctx, fp, epoch)
+	if epoch == 0 || !structs.IsKind(err, structs.KindConflict) {
+		return err
 	}
-	return h.doRegister(ctx, fp)
-}
-
-// isTaken asks whether another session has the host now; when not, only the lease of this one had ended.
-func (h *Host) isTaken(ctx context.Context, epoch uint64) (bool, error) {
-	_, err := call[structs.Ack](ctx, h.c, "Host.Report", &structs.OperationReportRequest{HostID: h.cfg.ID, Epoch: epoch})
-	switch {
-	case structs.IsKind(err, structs.KindConflict):
-		return true, nil
-	case structs.IsKind(err, structs.KindNotFound):
-		return false, nil
+	if h.takeBack() {
+		return h.doRegister(ctx, fp, 0)
 	}
-	return false, err
+	h.giveUp()
+	return nil
 }
 
 const (
@@ -230,14 +228,17 @@ func (h *Host) takeBack() bool {
 		return false
 	}
 	h.retaken++
+	h.c.logger.Warn("the cluster has another session of this host, perhaps a late word of the process before; registering it again", "host", h.cfg.Name,
+		"host_id", h.cfg.ID, "id_file", h.cfg.IDFile)
 	return true
 }
 
 // giveUp ends the host's session: a newer client has it, and two that do the same work would run one instance twice. Guests stay as they are.
 func (h *Host) giveUp() {
 	h.c.logger.Error("another client speaks for this host now; this one has stopped its work and leaves the guests as they are. "+
-		"Give each client a data directory of its own, and stop one of the two; to take the host over again restart this one",
-		"host", h.cfg.Name, "host_id", h.cfg.ID)
+		"Both have this host's id, which comes from the file id_file: stop one of the two, and give each client a data directory of its own "+
+		"(not a copy of another's); to take the host over again restart this one",
+		"host", h.cfg.Name, "host_id", h.cfg.ID, "id_file", h.cfg.IDFile)
 	h.mu.Lock()
 	h.epoch = 0
 	h.mu.Unlock()
@@ -298,12 +299,18 @@ func (h *Host) capabilities(ctx context.Context, fp *driver.Fingerprint) (*drive
 	return now, nil
 }
 
-func (h *Host) doRegister(ctx context.Context, fp *driver.Fingerprint) error {
+// doRegister registers the host, of which this session had that epoch last; with 0 it takes the host whoever has it.
+func (h *Host) doRegister(ctx context.Context, fp *driver.Fingerprint, epoch uint64) error {
 	caps, err := h.capabilities(ctx, fp)
 	if err != nil {
 		return err
 	}
-	resp, err := call[structs.HostRegisterResponse](ctx, h.c, "Host.Register", &structs.HostRegisterRequest{Host: h.describe(fp, caps)})
+	h.mu.Lock()
+	reserved := h.reserved
+	h.mu.Unlock()
+	host := h.describe(fp, caps, reserved)
+	host.Epoch = epoch
+	resp, err := call[structs.HostRegisterResponse](ctx, h.c, "Host.Register", &structs.HostRegisterRequest{Host: host})
 	if err != nil {
 		if structs.IsKind(err, structs.KindConflict) {
 			err = fmt.Errorf("the cluster refuses this host: %w", err)
@@ -321,7 +328,7 @@ func (h *Host) doRegister(ctx context.Context, fp *driver.Fingerprint) error {
 		h.registered = time.Now()
 	}
 	h.epoch, h.doubted = resp.Host.Epoch, false
-	h.register = h.fingerprint != fp || h.askCaps && fp.Healthy
+	h.register = h.fingerprint != fp || h.reserved != reserved || h.askCaps && fp.Healthy
 	if h.register {
 		wake(h.kick)
 	}
@@ -330,7 +337,7 @@ func (h *Host) doRegister(ctx context.Context, fp *driver.Fingerprint) error {
 }
 
 // describe turns the driver's fingerprint into the host as the state keeps it.
-func (h *Host) describe(fp *driver.Fingerprint, caps *driver.Capabilities) structs.Host {
+func (h *Host) describe(fp *driver.Fingerprint, caps *driver.Capabilities, reserved structs.Resources) structs.Host {
 	inv := fp.Inventory
 	traits := slices.Concat(fp.Traits, caps.Traits)
 	slices.Sort(traits)
@@ -340,7 +347,7 @@ func (h *Host) describe(fp *driver.Fingerprint, caps *driver.Capabilities) struc
 		CPUInfo: structs.CPUInfo{Arch: fp.CPU.Arch, Model: fp.CPU.Model, Vendor: fp.CPU.Vendor, Sockets: fp.CPU.Sockets, Cores: fp.CPU.Cores,
 			Threads: fp.CPU.Threads, Features: fp.CPU.Features},
 		Total:    structs.Resources{VCPUs: int64(inv.VCPUs), MemoryMiB: inv.MemoryMiB, DiskGiB: inv.DiskGiB},
-		Reserved: h.cfg.Reserved, Traits: slices.Compact(traits), Attributes: fp.Attributes, ImageFormats: caps.ImageFormats}
+		Reserved: reserved, Traits: slices.Compact(traits), Attributes: fp.Attributes, ImageFormats: caps.ImageFormats}
 }
 
 // startWatch takes work for the epoch until stopped, over one server after the other.

@@ -36,9 +36,9 @@ is needed.
 
 Configuration is read from -config, then from the environment, then from the
 other flags; what comes later wins. SIGHUP reads it again: log level, TLS
-files, plugin settings and the scheduler's filters, weights and ratios are
-taken over, other changes wait for a restart. A second interrupt ends the
-agent at once.
+files, what a host reserves, its driver's settings and the scheduler's filters,
+weights and ratios are taken over, other changes wait for a restart; the log
+says which. A second interrupt ends the agent at once.
 
 Environment:
 
@@ -101,9 +101,6 @@ func reload(s *session, flags agent.Flags, rt *agent.Runtime) *agent.Runtime {
 	if err != nil {
 		s.notef("The changed configuration cannot be used, the agent goes on as it was:\n%s", indent(err.Error()))
 		return nil
-	}
-	if _, restart := agent.Reloadable(rt, next); len(restart) > 0 {
-		s.notef("Changed, but only holds after a restart: %s", strings.Join(restart, ", "))
 	}
 	return next
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,15 +67,8 @@ func (c *Config) setDefaults() error {
 	if err := os.MkdirAll(c.StateDir, 0o700); err != nil {
 		return fmt.Errorf("driver plugin %s: %w", c.Name, err)
 	}
-	if len(c.Command) == 0 {
-		self, err := os.Executable()
-		if err != nil {
-			return fmt.Errorf("driver plugin %s: %w", c.Name, err)
-		}
-		c.Command = []string{self, "driver", c.Name}
-	}
-	if c.Command[0] == "" {
-		return errors.New("driver plugin " + c.Name + ": the command is empty")
+	if c.Command, err = commandOf(c.Name, c.Command); err != nil {
+		return err
 	}
 	if c.LogFile == "" {
 		c.LogFile = filepath.Join(c.StateDir, c.Name+".log")
@@ -93,6 +87,21 @@ func (c *Config) setDefaults() error {
 	}
 	c.MaxBackoff = max(c.MaxBackoff, c.MinBackoff)
 	return nil
+}
+
+// commandOf puts this program's own driver in the place of a command that was not said.
+func commandOf(name string, command []string) ([]string, error) {
+	if len(command) == 0 {
+		self, err := os.Executable()
+		if err != nil {
+			return nil, fmt.Errorf("driver plugin %s: %w", name, err)
+		}
+		return []string{self, "driver", name}, nil
+	}
+	if command[0] == "" {
+		return nil, errors.New("driver plugin " + name + ": the command is empty")
+	}
+	return slices.Clone(command), nil
 }
 
 // newToken makes the secret that only this plugin's agents know.

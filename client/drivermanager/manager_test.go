@@ -70,6 +70,31 @@ func TestCallsReachThePlugin(t *testing.T) {
 	require.NoError(t, p.Shutdown(false), "once more does nothing")
 }
 
+// A changed command is that of the next process; the one that runs goes on.
+func TestSetCommand(t *testing.T) {
+	e := newEnv(t)
+	p := e.plugin()
+	d := p.Driver(DriverConfig{DriverConfig: e.json()})
+	_, err := d.Create(e.ctx(), guestSpec("g"))
+	require.NoError(t, err)
+	pid := p.Status().PID
+
+	require.ErrorContains(t, p.SetCommand([]string{""}), "the command is empty")
+	require.NoError(t, p.SetCommand(append(pluginCommand(), "another")))
+	require.Equal(t, pid, p.Status().PID)
+	_, err = d.Inspect(e.ctx(), "g")
+	require.NoError(t, err)
+	require.Equal(t, pid, p.Status().PID)
+
+	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+	e.eventually("another process", func() bool { s := p.Status(); return s.State == StateRunning && s.PID != pid })
+	argv, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.Status().PID))
+	require.NoError(t, err)
+	require.Equal(t, append(pluginCommand(), "another"), strings.Split(strings.TrimSuffix(string(argv), "\x00"), "\x00"))
+	_, err = d.Inspect(e.ctx(), "g")
+	require.NoError(t, err)
+}
+
 func TestCrashIsOvercome(t *testing.T) {
 	e := newEnv(t)
 	p := e.plugin()

@@ -13,7 +13,7 @@ import (
 // Plugin is one supervised plugin process. It is started, or re-attached to, by New, and started again whenever it ends
 // without having been asked. All methods are safe for concurrent use.
 type Plugin struct {
-	config *Config
+	config *Config         // never changed; its Command is that of the first process
 	ctx    context.Context // ends with Shutdown
 	cancel context.CancelFunc
 	done   chan struct{} // closed when the supervisor has returned
@@ -22,6 +22,7 @@ type Plugin struct {
 
 	// mu guards what follows.
 	mu          sync.Mutex
+	command     []string      // of the next process
 	live        *live         // nil while there is none
 	changed     chan struct{} // closed and replaced when live changes
 	drivers     map[*Driver]struct{}
@@ -42,10 +43,31 @@ func New(config Config) (*Plugin, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &Plugin{
 		config: &config, ctx: ctx, cancel: cancel, done: make(chan struct{}),
-		changed: make(chan struct{}), drivers: map[*Driver]struct{}{}, state: StateStarting,
+		changed: make(chan struct{}), drivers: map[*Driver]struct{}{}, state: StateStarting, command: config.Command,
 	}
 	go p.supervise()
 	return p, nil
+}
+
+// SetCommand changes the plugin's argv, nil for this program, from the next process on. The one that runs goes on; an agent that begins later replaces it.
+func (p *Plugin) SetCommand(command []string) error {
+	command, err := commandOf(p.config.Name, command)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	p.command = command
+	p.mu.Unlock()
+	return nil
+}
+
+// nextConfig is the configuration of the next process.
+func (p *Plugin) nextConfig() *Config {
+	c := *p.config
+	p.mu.Lock()
+	c.Command = p.command
+	p.mu.Unlock()
+	return &c
 }
 
 // WaitReady waits until the plugin runs. When ctx ends before, the error says why the plugin does not run yet.
@@ -91,7 +113,7 @@ func (p *Plugin) supervise() {
 	defer close(p.done)
 	backoff := p.config.MinBackoff
 	for {
-		l, err := bring(p.ctx, p.config)
+		l, err := bring(p.ctx, p.nextConfig())
 		if p.ctx.Err() != nil {
 			if l != nil {
 				p.publish(l) // for Shutdown to detach or kill

@@ -229,9 +229,16 @@ func TestErrorsKeepTheirKind(t *testing.T) {
 		{driver.Errorf(driver.KindConflict, "stale"), structs.KindConflict, false},
 		{driver.Errorf(driver.KindExhausted, "full"), structs.KindNoCapacity, false},
 		{driver.Errorf(driver.KindNotSupported, "no"), structs.KindNotSupported, false},
-		{driver.Errorf(driver.KindInternal, "oh"), structs.KindInternal, true},
-		{fmt.Errorf("wrapped: %w", driver.Errorf(driver.KindTimeout, "slow")), structs.KindTimeout, true},
+		{driver.Errorf(driver.KindUnavailable, "away"), structs.KindUnavailable, true},
+		// The driver's own mark is what counts, whatever the kind.
+		{driver.Errorf(driver.KindInternal, "oh"), structs.KindInternal, false},
+		{fmt.Errorf("wrapped: %w", driver.Errorf(driver.KindTimeout, "slow")), structs.KindTimeout, false},
+		{&driver.Error{Kind: driver.KindUnavailable, Message: "closed for good"}, structs.KindUnavailable, false},
+		{&driver.Error{Kind: driver.KindInternal, Message: "oh", Retryable: true}, structs.KindInternal, true},
+		{fmt.Errorf("wrapped: %w", &driver.Error{Kind: driver.KindConflict, Message: "busy", Retryable: true}), structs.KindConflict, true},
+		{fmt.Errorf("%w (%w)", driver.Errorf(driver.KindUnavailable, "does not run"), context.DeadlineExceeded), structs.KindTimeout, true},
 		{context.DeadlineExceeded, structs.KindTimeout, true},
+		{structs.Errorf(structs.KindUnavailable, "no server has the image"), structs.KindUnavailable, true},
 		{errors.New("anything"), structs.KindInternal, true},
 		{structs.Errorf(structs.KindNoCapacity, "disk full"), structs.KindNoCapacity, false},
 	} {

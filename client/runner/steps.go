@@ -156,12 +156,17 @@ func Translate(err error) error {
 	return err
 }
 
-// classify says how a step's error is reported. Only what surely fails again is not retried: a wrong request, what the driver cannot do, a stale generation.
+// classify says how a step's error is reported. A driver says itself whether the same call may succeed later. Of other errors only what surely fails again
+// is not retried: a wrong request, what cannot be done, no room.
 func classify(err error) (text string, k structs.Kind, retryable bool) {
 	text = shorten(strings.TrimSpace(err.Error()))
 	k = structs.KindOf(Translate(err))
 	if errors.Is(err, context.DeadlineExceeded) {
 		k = structs.KindTimeout
+	}
+	var de *driver.Error
+	if errors.As(err, &de) {
+		return text, k, de.Retryable
 	}
 	switch k {
 	case structs.KindInvalid, structs.KindNotSupported, structs.KindConflict, structs.KindNotFound, structs.KindNoCapacity:

@@ -67,7 +67,7 @@ type ClientConfig struct {
 	RetryInterval *string  `hcl:"retry_interval,optional"`
 	RetryMax      *int     `hcl:"retry_max_attempts,optional"`
 
-	Drivers        []string        `hcl:"drivers,optional"`         // in the order of preference
+	Drivers        []string        `hcl:"drivers,optional"`         // the host's driver, one
 	StateDir       *string         `hcl:"state_dir,optional"`       // default: client in data_dir
 	SimulatedHosts *int            `hcl:"simulated_hosts,optional"` // with the fake driver: that many hosts in one process
 	Reserved       *ReservedConfig `hcl:"reserved,block"`

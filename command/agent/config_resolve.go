@@ -200,10 +200,11 @@ func (r *resolver) drivers() {
 	if len(names) == 0 {
 		r.refuse("client.drivers", "is empty; at least one driver such as [\"libvirt\"] is right")
 	}
-	for i, name := range names {
-		if slices.Contains(names[:i], name) {
-			r.refuse("client.drivers", "%q stands twice", name)
-		}
+	if len(names) > 1 {
+		r.refuse("client.drivers", "names %d (%s), but a host has one driver: each would promise the whole machine to its own guests; drivers = [%q] is right",
+			len(names), strings.Join(names, ", "), names[0])
+	}
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
 		own := func(p *PluginConfig) bool { return p.Name == name && p.Path != nil }
 		if !slices.Contains(r.system.drivers, name) && !slices.ContainsFunc(r.config.Plugins, own) {
 			r.refuse("client.drivers", "%q is not built in (%s are); a block plugin %q { path = \"/path/of/program\" } makes it known",

@@ -3,6 +3,8 @@ package agent
 import (
 	"encoding/json"
 	"time"
+
+	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 )
 
 // Runtime is a complete and checked configuration. It is made by LoadRuntime and constant from then on: a reload makes
@@ -77,7 +79,7 @@ type SchedulerRuntime struct {
 // ClientRuntime is the compute host's part.
 type ClientRuntime struct {
 	Enabled        bool            `json:"enabled"`
-	Drivers        []string        `json:"drivers"` // in the order of preference; at least one when Enabled
+	Drivers        []string        `json:"drivers"` // exactly one when Enabled
 	StateDir       string          `json:"state_dir"`
 	SimulatedHosts int             `json:"simulated_hosts"` // 0: this machine is one host; else that many of the fake driver
 	Reserved       ReservedRuntime `json:"reserved"`
@@ -88,6 +90,10 @@ type ReservedRuntime struct {
 	VCPUs     int64 `json:"vcpus"`
 	MemoryMiB int64 `json:"memory_mib"`
 	DiskGiB   int64 `json:"disk_gib"`
+}
+
+func (r ReservedRuntime) resources() structs.Resources {
+	return structs.Resources{VCPUs: r.VCPUs, MemoryMiB: r.MemoryMiB, DiskGiB: r.DiskGiB}
 }
 
 // TLSRuntime is the TLS part. Files are absolute and were loaded once: they fit together.
@@ -117,6 +123,14 @@ type PluginRuntime struct {
 	Config json.RawMessage `json:"config" secret:"true"` // an object; keys in their order
 }
 
+// command is the driver's argv, nil for this program itself.
+func (p PluginRuntime) command() []string {
+	if p.Path == "" {
+		return nil
+	}
+	return append([]string{p.Path}, p.Args...)
+}
+
 // Plugin returns the settings of a driver; those of an unnamed one are empty.
 func (r *Runtime) Plugin(name string) PluginRuntime {
 	for _, p := range r.Plugins {
@@ -125,4 +139,13 @@ func (r *Runtime) Plugin(name string) PluginRuntime {
 		}
 	}
 	return PluginRuntime{Name: name, Config: json.RawMessage("{}")}
+}
+
+// setPlugin changes the settings of a driver that has some.
+func (r *Runtime) setPlugin(name string, change func(*PluginRuntime)) {
+	for i := range r.Plugins {
+		if r.Plugins[i].Name == name {
+			change(&r.Plugins[i])
+		}
+	}
 }

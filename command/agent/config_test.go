@@ -6,9 +6,9 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -234,8 +234,8 @@ func TestReloadKeepsTheTemporaryDirectory(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, rt.DataDir, next.DataDir)
 		changed, restart := Reloadable(rt, next)
-		require.Equal(t, []string{"log_level", "server.scheduler.cpu_ratio"}, changed)
-		require.Equal(t, []string{"client.reserved.vcpus", "zone"}, restart)
+		require.Equal(t, []string{"client.reserved.vcpus", "log_level", "server.scheduler.cpu_ratio"}, changed)
+		require.Equal(t, []string{"zone"}, restart)
 	}
 	writeFile(t, filepath.Dir(conf), "a.hcl", `log_level = "loud"`)
 	_, err = Reload(*flags, rt)
@@ -261,9 +261,44 @@ func TestReloadableNamesOnlyPathsThatExist(t *testing.T) {
 	for _, path := range append(reloadable, unimportant...) {
 		require.True(t, known[path], "reloadable names %s, which Runtime does not have", path)
 	}
-	changed, restart := Reloadable(&Runtime{}, &Runtime{Server: ServerRuntime{TokenTTL: time.Hour}, Plugins: []PluginRuntime{{Name: "x"}}, TLS: TLSRuntime{HTTP: true}})
-	require.Equal(t, []string{"plugins"}, changed)
-	require.Equal(t, []string{"server.token_ttl", "tls.http"}, restart)
+}
+
+func TestReloadableOrNot(t *testing.T) {
+	t.Parallel()
+	base := Runtime{DataDir: "/a", Client: ClientRuntime{Enabled: true, Drivers: []string{"x"}}, TLS: TLSRuntime{RPC: true, CAFile: "1"},
+		Plugins: []PluginRuntime{{Name: "libvirt", Config: []byte(`{"instances_dir":"/a/instances"}`)}, {Name: "x", Path: "/x", Config: []byte(`{}`)}, {Name: "y"}}}
+	server := base
+	server.Server.Enabled, server.Client.Enabled = true, false
+	libvirt := base
+	libvirt.Client.Drivers = []string{"libvirt"}
+	for _, c := range []struct {
+		name             string
+		of               Runtime
+		change           func(*Runtime)
+		changed, restart []string
+	}{
+		{"settings of the driver", base, func(r *Runtime) { r.Plugins[1].Config = []byte(`{"a":1}`) }, []string{`plugin "x".config`}, nil},
+		{"program of the driver", base, func(r *Runtime) { r.Plugins[1].Path, r.Plugins[1].Args = "/z", []string{"a"} }, []string{`plugin "x".args`, `plugin "x".path`}, nil},
+		{"another's settings", base, func(r *Runtime) { r.Plugins[2].Config = []byte(`{"a":1}`) }, nil, nil},
+		{"another driver", base, func(r *Runtime) { r.Client.Drivers = []string{"y"} }, nil, []string{"client.drivers"}},
+		{"a server's drivers", server, func(r *Runtime) { r.Plugins[1].Path = "/z" }, nil, nil},
+		{"the scheduler of a client", base, func(r *Runtime) { r.Server.Scheduler.Workers = 9 }, nil, nil},
+		{"the scheduler of a server", server, func(r *Runtime) { r.Server.Scheduler.Workers, r.Server.Scheduler.Filters = 9, []string{"F"} },
+			[]string{"server.scheduler.filters"}, []string{"server.scheduler.workers"}},
+		{"names in certificates", base, func(r *Runtime) { r.TLS.VerifyServerHostname = true }, []string{"tls.verify_server_hostname"}, nil},
+		{"certificates", base, func(r *Runtime) { r.TLS.CAFile = "2" }, []string{"tls.ca_file"}, nil},
+		{"TLS off", base, func(r *Runtime) { r.TLS = TLSRuntime{} }, nil, []string{"tls.ca_file", "tls.rpc"}},
+		{"data directory", libvirt, func(r *Runtime) { r.DataDir, r.Plugins[0].Config = "/b", []byte(`{"instances_dir":"/b/instances"}`) }, nil, []string{"data_dir"}},
+		{"instances directory", libvirt, func(r *Runtime) { r.Plugins[0].Config = []byte(`{"instances_dir":"/b/instances"}`) }, []string{`plugin "libvirt".config`}, nil},
+		{"reserved", base, func(r *Runtime) { r.Client.Reserved.DiskGiB = 1 }, []string{"client.reserved.disk_gib"}, nil},
+	} {
+		next := c.of
+		next.Plugins = slices.Clone(c.of.Plugins)
+		c.change(&next)
+		changed, restart := Reloadable(&c.of, &next)
+		require.Equal(t, c.changed, changed, c.name)
+		require.Equal(t, c.restart, restart, c.name)
+	}
 }
 
 func TestAdvertise(t *testing.T) {

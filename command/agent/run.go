@@ -2,11 +2,9 @@ package agent
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
+	"io"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -30,7 +28,8 @@ func init() { Runner = Run }
 
 // agent is a running agent: what its two roles share, and the roles that it has.
 type agent struct {
-	rt     *Runtime
+	rt     *Runtime // that it was started with
+	now    *Runtime // rt with what reloads took over; only Run's goroutine uses it
 	ui     cli.Ui
 	logger hclog.InterceptLogger
 	lock   *os.File
@@ -51,7 +50,7 @@ type agent struct {
 
 // Run runs an agent until ctx ends, and returns the program's exit code.
 func Run(ctx context.Context, rt *Runtime, reload <-chan *Runtime, ui cli.Ui) int {
-	a := &agent{rt: rt, ui: ui, logger: newLogger(rt)}
+	a := newAgent(rt, ui, os.Stderr)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if err := a.start(ctx); err != nil {
@@ -87,8 +86,9 @@ func (a *agent) goRun(f func()) {
 	}()
 }
 
-func newLogger(rt *Runtime) hclog.InterceptLogger {
-	return hclog.NewInterceptLogger(&hclog.LoggerOptions{Name: "kilonova", Level: hclog.LevelFromString(rt.LogLevel), JSONFormat: rt.LogJSON, Output: os.Stderr})
+func newAgent(rt *Runtime, ui cli.Ui, log io.Writer) *agent {
+	return &agent{rt: rt, now: rt, ui: ui, logger: hclog.NewInterceptLogger(
+		&hclog.LoggerOptions{Name: "kilonova", Level: hclog.LevelFromString(rt.LogLevel), JSONFormat: rt.LogJSON, Output: log})}
 }
 
 func (a *agent) start(ctx context.Context) error {
@@ -126,7 +126,7 @@ func (a *agent) start(ctx context.Context) error {
 	}
 	if a.server != nil {
 		a.goRun(func() { a.recoverUploads(ctx) })
-		a.goRun(func() { a.applyScheduler(ctx) })
+		a.goRun(func() { a.applyScheduler(ctx, a.rt.Server.Scheduler) })
 	}
 	if a.client != nil {
 		a.client.Start()
@@ -157,9 +157,9 @@ func (a *agent) lockDataDir() error {
 	return nil
 }
 
-func (a *agent) tlsFiles() rpc.TLSFiles {
-	f := rpc.TLSFiles{CA: a.rt.TLS.CAFile, Cert: a.rt.TLS.CertFile, Key: a.rt.TLS.KeyFile}
-	if a.rt.TLS.VerifyServerHostname {
+func (a *agent) tlsFiles(t TLSRuntime) rpc.TLSFiles {
+	f := rpc.TLSFiles{CA: t.CAFile, Cert: t.CertFile, Key: t.KeyFile}
+	if t.VerifyServerHostname {
 		f.ServerName = a.rt.ServerName()
 	}
 	return f
@@ -168,7 +168,7 @@ func (a *agent) tlsFiles() rpc.TLSFiles {
 func (a *agent) listenRPC() error {
 	var err error
 	if a.rt.TLS.RPC {
-		if a.tls, err = rpc.NewTLS(a.tlsFiles()); err != nil {
+		if a.tls, err = rpc.NewTLS(a.tlsFiles(a.rt.TLS)); err != nil {
 			return err
 		}
 	}
@@ -224,7 +224,8 @@ func (a *agent) startGossip(ctx context.Context) error {
 		return err
 	}
 	if len(a.rt.Gossip.RetryJoin) > 0 {
-		a.goRun(func() { a.retryJoin(ctx) })
+		j := joiner{GossipRuntime: a.rt.Gossip, join: a.gossip.Join, lonely: a.lonely, logger: a.logger}
+		a.goRun(func() { j.run(ctx) })
 	}
 	return nil
 }
@@ -235,37 +236,6 @@ func serfAdvertise(e Endpoint) string {
 		return e.Advertise
 	}
 	return ""
-}
-
-// retryJoin tries until one agent answers, and again whenever this agent sees no other server: Serf reconnects to those that failed, but not to those that
-// left in good order, and all servers may have been stopped so.
-func (a *agent) retryJoin(ctx context.Context) {
-	g := a.rt.Gossip
-	for n := 1; ; n++ {
-		wait := g.RetryInterval
-		if a.lonely() {
-			got, err := a.gossip.Join(g.RetryJoin)
-			switch {
-			case err == nil && !a.lonely():
-				a.logger.Info("joined the cluster's gossip", "agents", got)
-				n = 0
-			case g.RetryMax > 0 && n >= g.RetryMax:
-				a.logger.Error("giving up joining; run `kilonova server join` by hand", "attempts", n, "error", err)
-				return
-			case err != nil:
-				a.logger.Warn("cannot join yet", "error", err, "attempt", n)
-			}
-		} else {
-			n, wait = 0, max(wait, time.Second)
-		}
-		t := time.NewTimer(wait)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
-			return
-		}
-	}
 }
 
 // lonely reports whether this agent knows no living server but itself.
@@ -295,30 +265,12 @@ func (a *agent) servers() []string {
 	return out
 }
 
-// reload takes over what a running agent can.
-func (a *agent) reload(ctx context.Context, next *Runtime) {
-	changed, _ := Reloadable(a.rt, next)
-	a.rt = next
-	a.logger.SetLevel(hclog.LevelFromString(next.LogLevel))
-	if a.tls != nil {
-		if err := a.tls.Reload(a.tlsFiles()); err != nil {
-			a.logger.Error("TLS files are not taken over", "error", err)
-		}
-	}
-	a.http.reloadTLS(next)
-	if a.drivers != nil {
-		a.drivers.reload(next)
-	}
-	if a.server != nil {
-		a.goRun(func() { a.applyScheduler(ctx) })
-	}
-	a.logger.Info("configuration read again", "changed", changed)
-}
-
 // stop ends everything in the reverse order of its start; guests go on. What was never started is left out.
 func (a *agent) stop() {
 	if a.http != nil {
-		a.http.close()
+		if err := a.http.close(); err != nil {
+			a.logger.Warn("HTTP requests were cut off", "error", err)
+		}
 	}
 	if a.client != nil {
 		a.client.Close(true)
@@ -350,35 +302,3 @@ func (a *agent) stop() {
 }
 
 var _ nomadlike.Core = (*cluster.Server)(nil)
-
-// httpServer is the HTTP port.
-type httpServer struct {
-	listener net.Listener
-	srv      *http.Server
-	errs     chan error
-	cancel   context.CancelFunc // ends every request's context
-	mu       sync.Mutex
-	cert     *tls.Certificate
-}
-
-func (h *httpServer) failed() <-chan error {
-	if h == nil {
-		return nil
-	}
-	return h.errs
-}
-
-func (h *httpServer) close() {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
-	defer cancel()
-	if h.srv == nil {
-		_ = h.listener.Close()
-		return
-	}
-	// Streams go on for ever by themselves: they are told to end when the ordinary requests have had a moment.
-	defer time.AfterFunc(500*time.Millisecond, h.cancel).Stop()
-	if err := h.srv.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
-		_ = h.srv.Close()
-	}
-	h.cancel()
-}

@@ -3,9 +3,11 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -52,9 +54,8 @@ func (a *agent) addHost(driverName, name, simulated, idFile string) error {
 	if err != nil {
 		return err
 	}
-	r := a.rt.Client.Reserved
-	a.client.AddHost(client.HostConfig{ID: structs.HostID(id), Name: name, Zone: a.rt.Zone, DriverName: driverName,
-		Reserved: structs.Resources{VCPUs: r.VCPUs, MemoryMiB: r.MemoryMiB, DiskGiB: r.DiskGiB}},
+	a.client.AddHost(client.HostConfig{ID: structs.HostID(id), IDFile: idFile, Name: name, Zone: a.rt.Zone, DriverName: driverName,
+		Reserved: a.rt.Client.Reserved.resources()},
 		func(h *client.Host) driver.Driver { return a.drivers.open(simulated, h) })
 	return nil
 }
@@ -70,9 +71,7 @@ type driverSet struct {
 func newDriverSet(a *agent, name string) (*driverSet, error) {
 	p := a.rt.Plugin(name)
 	cfg := drivermanager.Config{Name: name, StateDir: filepath.Join(a.rt.Client.StateDir, "plugins"), Logger: a.logger.Named("plugin")}
-	if p.Path != "" {
-		cfg.Command = append([]string{p.Path}, p.Args...)
-	}
+	cfg.Command = p.command()
 	plugin, err := drivermanager.New(cfg)
 	if err != nil {
 		return nil, err
@@ -81,43 +80,59 @@ func newDriverSet(a *agent, name string) (*driverSet, error) {
 }
 
 func (s *driverSet) open(host string, h *client.Host) driver.Driver {
-	d := s.plugin.Driver(drivermanager.DriverConfig{Host: host, DriverConfig: s.config(s.a.rt, host), OnFingerprint: h.Fingerprint, OnEvent: h.Event, OnRestart: h.Restarted})
+	d := s.plugin.Driver(drivermanager.DriverConfig{Host: host, DriverConfig: s.config(s.a.rt.Plugin(s.name), host), OnFingerprint: h.Fingerprint, OnEvent: h.Event, OnRestart: h.Restarted})
 	s.drivers[host] = d
 	return d
 }
 
 // config is the driver's block, with what the fake driver must be told of the host that it plays.
-func (s *driverSet) config(rt *Runtime, host string) json.RawMessage {
+func (s *driverSet) config(p PluginRuntime, host string) json.RawMessage {
 	values := map[string]any{}
-	_ = json.Unmarshal(rt.Plugin(s.name).Config, &values) // checked when the configuration was read
+	_ = json.Unmarshal(p.Config, &values) // checked when the configuration was read
 	preset := func(key string, v any) {
 		if _, said := values[key]; !said {
 			values[key] = v
 		}
 	}
 	if s.name == "fake" {
-		preset("state_dir", filepath.Join(rt.Client.StateDir, "fake"))
+		preset("state_dir", filepath.Join(s.a.rt.Client.StateDir, "fake"))
 		if host != "" {
 			preset("host", host)
 		} else {
-			preset("hypervisor_hostname", rt.Name)
+			preset("hypervisor_hostname", s.a.rt.Name)
 		}
 	}
 	out, err := json.Marshal(values)
 	if err != nil {
-		return rt.Plugin(s.name).Config
+		return p.Config
 	}
 	return out
 }
 
-func (s *driverSet) reload(rt *Runtime) {
+// configureTimeout bounds how long a reload waits for a driver that is away or slow.
+const configureTimeout = 10 * time.Second
+
+// configure gives the settings to every host's driver. Also settings that are the same: a driver that refused them may find the machine changed.
+func (s *driverSet) configure(ctx context.Context, p PluginRuntime) error {
+	ctx, cancel := context.WithTimeout(ctx, configureTimeout)
+	defer cancel()
+	var mu sync.Mutex
+	var errs []error
+	var wg sync.WaitGroup
 	for host, d := range s.drivers {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		if err := d.Configure(ctx, s.config(rt, host)); err != nil {
-			s.a.logger.Error("the driver does not take its changed configuration", "driver", s.name, "error", err)
-		}
-		cancel()
+		wg.Go(func() {
+			if err := d.Configure(ctx, s.config(p, host)); err != nil {
+				mu.Lock()
+				errs = append(errs, err)
+				mu.Unlock()
+			}
+		})
 	}
+	wg.Wait()
+	if len(errs) > 1 { // simulated hosts: all say the same
+		return fmt.Errorf("%d hosts: %w", len(errs), errs[0])
+	}
+	return errors.Join(errs...)
 }
 
 // close ends the plugin's process: guests need none, and the next agent starts another. A killed agent leaves it to be re-attached.

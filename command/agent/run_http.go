@@ -1,17 +1,13 @@
 package agent
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
-	"time"
 
-	"github.com/hashicorp/go-hclog"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
@@ -57,60 +53,39 @@ func (a *agent) serveHTTP() error {
 	if err != nil {
 		return err
 	}
-	// No write timeout: uploads and the event stream take as long as they take. Headers and idle connections are bounded.
-	base, cancel := context.WithCancel(context.Background())
-	a.http.cancel = cancel
-	a.http.srv = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
-		ErrorLog:    a.logger.Named("http").StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
-		BaseContext: func(net.Listener) context.Context { return base }}
 	l := a.http.listener
 	if a.rt.TLS.HTTP {
-		cfg, err := a.httpTLS()
-		if err != nil {
+		if err := a.http.loadTLS(a.rt.TLS); err != nil {
 			return err
 		}
-		l = tls.NewListener(l, cfg)
+		l = tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: httpProtocols,
+			GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return a.http.tls.Load(), nil }})
 	}
-	go func() {
-		if err := a.http.srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			a.http.errs <- err
-		}
-	}()
+	a.http.serve(l, handler, a.logger.Named("http"))
 	return nil
 }
 
-func (a *agent) httpTLS() (*tls.Config, error) {
-	cert, err := tls.LoadX509KeyPair(a.rt.TLS.CertFile, a.rt.TLS.KeyFile)
+var httpProtocols = []string{"http/1.1"}
+
+// loadTLS reads the certificate's files, and the authority's where clients need a certificate, for connections to come; on error what was in use stays.
+func (h *httpServer) loadTLS(t TLSRuntime) error {
+	cert, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
 	if err != nil {
-		return nil, fmt.Errorf("HTTP: %w", err)
+		return fmt.Errorf("HTTP: %w", err)
 	}
-	a.http.cert = &cert
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-		a.http.mu.Lock()
-		defer a.http.mu.Unlock()
-		return a.http.cert, nil
-	}}
-	if a.rt.TLS.VerifyHTTPSClient {
-		pem, err := os.ReadFile(a.rt.TLS.CAFile)
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: httpProtocols, Certificates: []tls.Certificate{cert}}
+	if t.VerifyHTTPSClient {
+		pem, err := os.ReadFile(t.CAFile)
 		if err != nil {
-			return nil, fmt.Errorf("HTTP: %w", err)
+			return fmt.Errorf("HTTP: %w", err)
 		}
 		cfg.ClientCAs, cfg.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
-		cfg.ClientCAs.AppendCertsFromPEM(pem)
+		if !cfg.ClientCAs.AppendCertsFromPEM(pem) {
+			return fmt.Errorf("HTTP: %s holds no certificate in PEM", t.CAFile)
+		}
 	}
-	return cfg, nil
-}
-
-// reloadTLS takes the certificate's files over; on error the old certificate stays.
-func (h *httpServer) reloadTLS(rt *Runtime) {
-	if h == nil || !rt.TLS.HTTP {
-		return
-	}
-	if cert, err := tls.LoadX509KeyPair(rt.TLS.CertFile, rt.TLS.KeyFile); err == nil {
-		h.mu.Lock()
-		h.cert = &cert
-		h.mu.Unlock()
-	}
+	h.tls.Store(cfg)
+	return nil
 }
 
 // handler puts the services together. The catalog names those that answer, and no others.

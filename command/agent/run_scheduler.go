@@ -13,8 +13,7 @@ import (
 
 // applyScheduler brings the cluster's settings to what this server's configuration says of the scheduler, as soon as there is a leader. What it does not say
 // stays as it is; servers that say different things have the last word in the order of their starts.
-func (a *agent) applyScheduler(ctx context.Context) {
-	s := a.rt.Server.Scheduler
+func (a *agent) applyScheduler(ctx context.Context, s SchedulerRuntime) {
 	r, err := a.server.Read(ctx)
 	for err != nil {
 		if ctx.Err() != nil {

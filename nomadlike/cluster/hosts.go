@@ -131,6 +131,20 @@ func (s *Server) watchLeases(ctx context.Context) {
 	}
 }
 
+// suspectFailed looks once, when leadership begins, at the clients that gossip had lost by then: nobody led who would have acted on that news.
+func (s *Server) suspectFailed(ctx context.Context) (func(), error) {
+	var failed []string
+	for _, m := range s.gossip.Members() {
+		if m.Status == "failed" && m.Tags.Role != "server" {
+			failed = append(failed, m.Tags.RPCAddr)
+		}
+	}
+	if len(failed) > 0 {
+		s.suspectHosts(ctx, failed)
+	}
+	return nil, nil
+}
+
 func (s *Server) grantLease(id structs.HostID, epoch uint64) {
 	s.leases.mu.Lock()
 	defer s.leases.mu.Unlock()

@@ -26,6 +26,7 @@ func (s *Server) leaderDuties() []duty {
 		{"plan-applier", s.startPlanApplier},
 		{"evaluation-reviver", s.periodic("evaluation-reviver", 10*time.Second, nil, s.reviveEvaluations)},
 		{"host-leases", s.startLeases},
+		{"host-suspects", s.suspectFailed},
 		{"operation-deadlines", s.periodic("operation-deadlines", time.Second, nil, s.expireOperations)},
 		{"raft-members", s.periodic("raft-members", 10*time.Second, s.duties.signal("raft-members"), s.reconcileMembers)},
 		{"reaper", s.periodic("reaper", time.Minute, s.duties.signal("reaper"), s.reap)},

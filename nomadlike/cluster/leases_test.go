@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"net"
+	"slices"
 	"testing"
 	"time"
 
@@ -197,6 +198,35 @@ func TestSuspect(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, structs.HostSuspect, x.status(l))
 	require.GreaterOrEqual(t, x.goesDown(l).Sub(last)+50*time.Millisecond, l.leases.ttl, "a client that left keeps its lease")
+}
+
+// A client that gossip lost while nobody led is suspect as soon as somebody does.
+func TestNewLeaderSuspects(t *testing.T) {
+	t.Parallel()
+	c := newClusterWith(t, 3, options{memory: true, ttl: time.Minute})
+	l := c.leader()
+	g, err := gossip.New(gossip.Config{NodeName: "h", BindAddr: net.JoinHostPort("127.0.0.1", freePort(t)), Local: true, Logger: testLogger(t),
+		Tags: gossip.Tags{Role: "client", ID: "h", Region: "RegionOne", RPCAddr: "127.0.0.1:2"}})
+	require.NoError(t, err)
+	_, err = g.Join([]string{l.serf()})
+	require.NoError(t, err)
+	x := (&compute{t: t, c: c, id: "h", session: "a", rpcAddr: "127.0.0.1:2"}).register()
+	all := func(status string) {
+		for _, m := range c.members {
+			require.Eventually(t, func() bool {
+				return slices.ContainsFunc(m.gossip.Members(), func(x gossip.Member) bool { return x.Name == "h" && x.Status == status })
+			}, time.Minute, 5*time.Millisecond)
+		}
+	}
+	all("alive")
+	require.NoError(t, g.Close()) // no goodbye
+	all("failed")
+	require.Eventually(t, func() bool { return x.status(l) == structs.HostSuspect }, 10*time.Second, 5*time.Millisecond)
+	require.True(t, x.beat(), "as if that had not been heard")
+	require.Equal(t, structs.HostUp, x.status(l))
+	require.Eventually(t, func() bool { return l.node.TransferLeadership() == nil }, 10*time.Second, 10*time.Millisecond)
+	next := c.leaderAmong(c.others(l))
+	require.Eventually(t, func() bool { return x.status(next) == structs.HostSuspect }, 10*time.Second, 5*time.Millisecond)
 }
 
 // Two clients have one host's id, e.g. of a copied disk. The newer session holds the host; what the older one says is refused everywhere.

@@ -22,6 +22,9 @@ func applyHostRegister(tx *state.Txn, r *structs.HostRegisterRequest) (*structs.
 		h.Num, h.Epoch, h.CreatedAt = old.Num, old.Epoch, old.CreatedAt
 		h.Disabled, h.DisabledReason, h.ForcedDown = old.Disabled, old.DisabledReason, old.ForcedDown
 		if old.Session != h.Session {
+			if r.Host.Epoch != 0 && r.Host.Epoch != old.Epoch {
+				return nil, structs.Errorf(structs.KindConflict, "host %s has a newer session (epoch %d, not %d)", h.Name, old.Epoch, r.Host.Epoch)
+			}
 			h.Epoch++
 		}
 	}

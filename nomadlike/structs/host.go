@@ -135,8 +135,8 @@ type Claim struct {
 	OperationID OperationID `codec:"o"`
 }
 
-// HostRegisterRequest registers a host or refreshes what it says of itself. A Session other than the stored one starts a new epoch.
-// The answer is the stored *Host.
+// HostRegisterRequest registers a host or refreshes what it says of itself. A Session other than the stored one starts a new epoch. Host.Epoch is what the
+// session had last, and 0 of one that begins: a session whose host another one has taken is refused. The answer is the stored *Host.
 type HostRegisterRequest struct {
 	Host Host `codec:"h"`
 	Now  Time `codec:"now"`

@@ -47,7 +47,7 @@ func TestCallsReachThePlugin(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(control, []byte(`{"action":"guest_power_off","instance":"g"}`+"\n"), 0o600))
 	require.Equal(t, driver.EventStopped, (<-evs).Type)
-	require.True(t, events.any(func(ev *driver.Event) bool { return ev.InstanceID == "g" }))
+	e.eventually("the same event at the agent", func() bool { return events.any(func(ev *driver.Event) bool { return ev.InstanceID == "g" }) })
 
 	s := p.Status()
 	require.Equal(t, StateRunning, s.State)

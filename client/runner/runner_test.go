@@ -231,8 +231,9 @@ func TestErrorsKeepTheirKind(t *testing.T) {
 		{driver.Errorf(driver.KindNotSupported, "no"), structs.KindNotSupported, false},
 		{driver.Errorf(driver.KindUnavailable, "away"), structs.KindUnavailable, true},
 		// The driver's own mark is what counts, whatever the kind.
-		{driver.Errorf(driver.KindInternal, "oh"), structs.KindInternal, false},
-		{fmt.Errorf("wrapped: %w", driver.Errorf(driver.KindTimeout, "slow")), structs.KindTimeout, false},
+		{driver.Errorf(driver.KindInternal, "oh"), structs.KindInternal, true},
+		{fmt.Errorf("wrapped: %w", driver.Errorf(driver.KindTimeout, "slow")), structs.KindTimeout, true},
+		{&driver.Error{Kind: driver.KindInternal, Message: "the disk is broken for good"}, structs.KindInternal, false},
 		{&driver.Error{Kind: driver.KindUnavailable, Message: "closed for good"}, structs.KindUnavailable, false},
 		{&driver.Error{Kind: driver.KindInternal, Message: "oh", Retryable: true}, structs.KindInternal, true},
 		{fmt.Errorf("wrapped: %w", &driver.Error{Kind: driver.KindConflict, Message: "busy", Retryable: true}), structs.KindConflict, true},

@@ -61,13 +61,13 @@ func (d *Driver) openLocked(c *Config) error {
 	}
 	j.lock = lock
 	if err := j.load(d.replayLocked); err != nil {
-		_ = lock.Close()
+		_ = unlockFile(lock)
 		return driver.Errorf(driver.KindInternal, "fake driver: %v", err)
 	}
 	d.journal = j
 	if err := d.compactLocked(); err != nil {
 		d.journal = nil
-		_ = lock.Close()
+		_ = unlockFile(lock)
 		return driver.Errorf(driver.KindInternal, "fake driver: %v", err)
 	}
 	return nil
@@ -194,5 +194,5 @@ func (d *Driver) compactLocked() (err error) {
 }
 
 func (j *journal) close() error {
-	return errors.Join(j.file.Close(), j.lock.Close())
+	return errors.Join(j.file.Close(), unlockFile(j.lock))
 }

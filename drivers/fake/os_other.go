@@ -10,3 +10,5 @@ func lockFile(path string) (*os.File, error) {
 }
 
 func killSelf() { os.Exit(137) }
+
+func unlockFile(f *os.File) error { return f.Close() }

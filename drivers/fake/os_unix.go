@@ -3,6 +3,7 @@
 package fake
 
 import (
+	"errors"
 	"os"
 	"syscall"
 )
@@ -18,6 +19,11 @@ func lockFile(path string) (*os.File, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// unlockFile gives the lock back at once: closing alone leaves it to a child that this process is about to start, until that has its own program.
+func unlockFile(f *os.File) error {
+	return errors.Join(syscall.Flock(int(f.Fd()), syscall.LOCK_UN), f.Close())
 }
 
 func killSelf() {

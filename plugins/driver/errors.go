@@ -81,10 +81,13 @@ func (e *Error) Unwrap() error {
 	return ErrInternal
 }
 
-// Errorf makes an Error. Those of KindUnavailable are retryable, others not: set Retryable to say otherwise.
+// Errorf makes an Error. Those of KindUnavailable, KindTimeout and KindInternal are retryable, because nothing is known that would make the same call fail
+// again; others are not. Set Retryable to say otherwise.
 func Errorf(kind Kind, format string, args ...any) *Error {
-	return &Error{Kind: kind, Message: fmt.Sprintf(format, args...), Retryable: kind == KindUnavailable}
+	return &Error{Kind: kind, Message: fmt.Sprintf(format, args...), Retryable: retryable(kind)}
 }
+
+func retryable(k Kind) bool { return k == KindUnavailable || k == KindTimeout || k == KindInternal }
 
 // KindOf classes any error: that of the first *Error in its tree, else that of the sentinel that it wraps, else
 // KindInternal. It is "" for nil and for the caller's own context ending, which is not the driver's failure.
@@ -115,11 +118,11 @@ var kinds = []Kind{
 	KindNotFound, KindNotSupported, KindInvalid, KindConflict, KindExhausted, KindUnavailable, KindTimeout, KindInternal,
 }
 
-// Retryable says whether the same call may succeed later: an *Error says so itself, a bare ErrUnavailable is.
+// Retryable says whether the same call may succeed later: an *Error says so itself, of other errors it is their kind's default.
 func Retryable(err error) bool {
 	var e *Error
 	if errors.As(err, &e) {
 		return e.Retryable
 	}
-	return errors.Is(err, ErrUnavailable)
+	return retryable(KindOf(err))
 }

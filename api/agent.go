@@ -88,6 +88,12 @@ func (c *Client) Peers(ctx context.Context) ([]Peer, error) {
 	return list[Peer](ctx, c, "/v1/operator/raft/peers", nil, "peers")
 }
 
+// RemovePeer takes a server that is gone for good out of Raft. It is refused with 409 for the leader, for a server that is alive and, without force, when fewer
+// servers than a majority of those left are alive. For administrators.
+func (c *Client) RemovePeer(ctx context.Context, id string, force bool) error {
+	return c.remove(ctx, "/v1/operator/raft/peers/"+url.PathEscape(id), force)
+}
+
 // Monitor streams the agent's log lines from level on until ctx ends. The caller closes it.
 func (c *Client) Monitor(ctx context.Context, level string) (io.ReadCloser, error) {
 	response, err := c.do(ctx, http.MethodGet, "/v1/agent/monitor", url.Values{"log_level": {level}}, nil)

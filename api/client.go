@@ -128,6 +128,19 @@ func (c *Client) put(ctx context.Context, path string, in, out any) error {
 	return decode(response, out)
 }
 
+// remove deletes a thing; with force also against what would forbid it.
+func (c *Client) remove(ctx context.Context, path string, force bool) error {
+	query := url.Values{}
+	if force {
+		query.Set("force", "true")
+	}
+	response, err := c.do(ctx, http.MethodDelete, path, query, nil)
+	if err != nil {
+		return err
+	}
+	return response.Body.Close()
+}
+
 func decode(response *http.Response, out any) error {
 	defer func() { _ = response.Body.Close() }()
 	if err := json.NewDecoder(response.Body).Decode(out); err != nil {

@@ -166,6 +166,20 @@ func TestEvents(t *testing.T) {
 	require.NoError(t, events.Close())
 }
 
+func TestRemovals(t *testing.T) {
+	t.Parallel()
+	var asked []string
+	gone := func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.URL.RequestURI())
+		w.WriteHeader(http.StatusNoContent)
+	}
+	c := client(t, fake{"DELETE /v1/operator/raft/peers/a b": gone, "DELETE /v1/hosts/h": gone}, nil)
+	require.NoError(t, c.RemovePeer(t.Context(), "a b", false))
+	require.NoError(t, c.DeleteHost(t.Context(), "h", true))
+	require.Equal(t, []string{"/v1/operator/raft/peers/a%20b", "/v1/hosts/h?force=true"}, asked)
+	require.True(t, IsStatus(c.DeleteHost(t.Context(), "other", false), http.StatusNotFound))
+}
+
 func TestBootstrapSendsOnlyWhatIsSaid(t *testing.T) {
 	t.Parallel()
 	c := client(t, fake{"PUT /v1/identity/bootstrap": func(w http.ResponseWriter, r *http.Request) {

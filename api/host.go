@@ -71,3 +71,9 @@ func (c *Client) Hosts(ctx context.Context) ([]Host, error) {
 func (c *Client) Host(ctx context.Context, id string) (host Host, err error) {
 	return host, c.get(ctx, "/v1/hosts/"+url.PathEscape(id), nil, &host)
 }
+
+// DeleteHost removes the record of a host that is gone, by its id or name. It is refused with 409 for a host that is not down or that has instances and, without
+// force, when guests of deleted instances may be left on it. For administrators.
+func (c *Client) DeleteHost(ctx context.Context, id string, force bool) error {
+	return c.remove(ctx, "/v1/hosts/"+url.PathEscape(id), force)
+}

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/kilonova-cloud/kilonova/command/agent"
+	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 )
 
@@ -67,6 +68,8 @@ func TestBadArguments(t *testing.T) {
 		{"image create a", "takes 2 arguments, not 1"},
 		{"server join", "at least one argument"},
 		{"host status a b", "at most one argument, not 2"},
+		{"host delete", "takes one argument, not 0"},
+		{"operator raft remove-peer", "takes one argument, not 0"},
 		{"monitor -log-level loud", `-log-level "loud" is not known`},
 		{"tls ca create -days 0", "1 or more is right"},
 		{"tls cert create", "whom is it for?"},
@@ -231,6 +234,40 @@ func TestCluster(t *testing.T) {
 	require.Contains(t, run(t, "host", "status", "h3").err, `no host has the id or name "h3"`)
 	require.Contains(t, run(t, "host", "status", "").err, "2 hosts have ids that begin")
 	require.Contains(t, run(t, "flavor", "list").out, "1   m1.tiny  1      128         1         yes")
+}
+
+func TestWhatIsGoneIsRemoved(t *testing.T) {
+	c := newCloud(t)
+	c.login()
+	c.core.Removable = func(id structs.ServerID, force bool) error {
+		if id == "s1" || !force {
+			return structs.Errorf(structs.KindConflict, "not without force")
+		}
+		return nil
+	}
+	r := run(t, "operator", "raft", "remove-peer", "s2")
+	require.Equal(t, ExitFailed, r.code)
+	require.Contains(t, r.err, "Error: not without force")
+	require.Contains(t, run(t, "operator", "raft", "remove-peer", "s3").err, `No Raft peer has the id "s3"`)
+	require.Equal(t, ExitUsage, run(t, "operator", "raft", "remove-peer", "").code)
+	r = run(t, "operator", "raft", "remove-peer", "-force", "s2")
+	require.Equal(t, 0, r.code, r.err)
+	require.Empty(t, r.out)
+	require.Equal(t, "Removed: s2 is no longer a Raft peer.\n", r.err)
+	require.NotContains(t, run(t, "operator", "raft", "list-peers").out, "s2")
+
+	host := c.core.AddHost("h1")
+	r = run(t, "host", "delete", "h1")
+	require.Equal(t, ExitFailed, r.code)
+	require.Contains(t, r.err, "Host h1 is up: stop its client first")
+	propose(t, fsm.HostStatus, c.core, &structs.HostStatusRequest{Changes: []structs.HostStatusChange{{HostID: host.ID, Epoch: host.Epoch, Status: structs.HostDown}}})
+	require.Contains(t, run(t, "host", "delete", "h2").err, `no host has the id or name "h2"`)
+	require.Equal(t, ExitUsage, run(t, "host", "delete", "").code, "every id begins with nothing")
+	r = run(t, "host", "delete", string(host.ID[:8]))
+	require.Equal(t, 0, r.code, r.err)
+	require.Empty(t, r.out)
+	require.Equal(t, "Deleted: host h1 ("+string(host.ID)+").\n", r.err)
+	require.Equal(t, "[]\n", run(t, "host", "status", "-json").out)
 }
 
 func TestUsersMayNotOperate(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 )
 
 func init() {
-	registerParent("host", "Show compute hosts", "Shows the compute hosts of the cluster.")
+	registerParent("host", "Show and remove compute hosts", "Shows the compute hosts of the cluster, and removes those that are gone.")
 	register(func() *definition {
 		return &definition{
 			name: "host status", usage: "[options] [ID|NAME]", synopsis: "Show compute hosts, or one of them", agent: true, output: true, max: 1,

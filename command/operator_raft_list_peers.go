@@ -7,7 +7,7 @@ import (
 
 func init() {
 	registerParent("operator", "Look after Raft and gossip", "Tools for those who look after the cluster itself.")
-	registerParent("operator raft", "Look after Raft", "Shows the servers as Raft knows them.")
+	registerParent("operator raft", "Look after Raft", "Shows the servers as Raft knows them, and takes out those that are gone.")
 	register(func() *definition {
 		return &definition{
 			name: "operator raft list-peers", usage: "[options]", synopsis: "List the Raft peers", agent: true, output: true,

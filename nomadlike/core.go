@@ -30,6 +30,9 @@ type Core interface {
 	ConsoleOutput(ctx context.Context, ins *structs.Instance, lines int) ([]byte, error)
 	// Cluster says who the servers and clients are.
 	Cluster() ClusterInfo
+	// RemovePeer takes a server that is gone for good out of Raft. An unknown one is KindNotFound; the leader, one that is alive and, without force, a
+	// removal that leaves fewer living servers than a majority are KindConflict.
+	RemovePeer(ctx context.Context, id structs.ServerID, force bool) error
 	// Join makes this agent gossip with others ("host:port" of their Serf); it returns how many answered.
 	Join(addrs []string) (int, error)
 }

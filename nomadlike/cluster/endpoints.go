@@ -13,6 +13,7 @@ import (
 func (s *Server) registerRPC() {
 	rpc.Handle(s.rpc, "Raft.Propose", rpc.ServerOnly, s.rpcPropose)
 	rpc.Handle(s.rpc, "Raft.ReadIndex", rpc.ServerOnly, s.rpcReadIndex)
+	rpc.Handle(s.rpc, "Raft.RemovePeer", rpc.ServerOnly, s.rpcRemovePeer)
 	rpc.Handle(s.rpc, "Evaluation.Dequeue", rpc.ServerOnly, s.rpcDequeue)
 	rpc.Handle(s.rpc, "Evaluation.Settle", rpc.ServerOnly, s.rpcSettle)
 	rpc.Handle(s.rpc, "Plan.Submit", rpc.ServerOnly, s.rpcPlanSubmit)
@@ -48,4 +49,9 @@ func (s *Server) rpcReadIndex(ctx context.Context, _ *structs.ReadIndexRequest) 
 	}
 	index, err := s.readIndex(ctx)
 	return &structs.ReadIndexResponse{Index: index}, err
+}
+
+// rpcRemovePeer removes here or says that this server does not lead: as rpcPropose it does not forward further.
+func (s *Server) rpcRemovePeer(_ context.Context, req *structs.RaftRemovePeerRequest) (*structs.Ack, error) {
+	return &structs.Ack{}, s.removePeer(req)
 }

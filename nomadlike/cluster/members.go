@@ -9,6 +9,7 @@ import (
 	"github.com/kilonova-cloud/kilonova/nomadlike/consensus"
 	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
 	"github.com/kilonova-cloud/kilonova/nomadlike/gossip"
+	"github.com/kilonova-cloud/kilonova/nomadlike/rpc"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 )
 
@@ -109,6 +110,8 @@ func (s *Server) suspectHosts(ctx context.Context, addrs []string) {
 // stopped in good order, stays a peer: most come back (an upgrade, a reboot), and taking them out one by one would leave the last of them as the
 // only holder of the state. But one whose address another one has now is gone for good, with its disk: Raft takes no two servers at one address.
 func (s *Server) reconcileMembers(context.Context) error {
+	s.peersMu.Lock()
+	defer s.peersMu.Unlock()
 	peers, err := s.node.Peers()
 	if err != nil {
 		return err
@@ -143,4 +146,82 @@ func (s *Server) removePredecessor(peers []consensus.Peer, m gossip.Member) erro
 	}
 	s.logger.Warn("removing a server from Raft: another one has its address", "server_id", peers[i].ID, "addr", peers[i].Addr, "successor", m.Tags.ID)
 	return s.node.RemoveServer(peers[i].ID)
+}
+
+// RemovePeer takes a server that is gone for good out of Raft, through the leader. While there is no leader it waits. When the leader is lost on the way, nobody
+// knows whether the server was removed; asking again is harmless.
+func (s *Server) RemovePeer(ctx context.Context, id structs.ServerID, force bool) error {
+	ctx, cancel := context.WithTimeout(ctx, proposeTimeout)
+	defer cancel()
+	req := &structs.RaftRemovePeerRequest{ID: id, Force: force}
+	for attempt := 0; ; attempt++ {
+		err := s.removePeerOnce(ctx, req)
+		if !structs.IsKind(err, structs.KindNotLeader) || s.ctx.Err() != nil || !pause(ctx, attempt) {
+			return s.noLeader(err)
+		}
+	}
+}
+
+func (s *Server) removePeerOnce(ctx context.Context, req *structs.RaftRemovePeerRequest) error {
+	if s.node.IsLeader() {
+		return s.removePeer(req)
+	}
+	addr, ok := s.otherLeader()
+	if !ok {
+		return structs.Errorf(structs.KindNotLeader, "there is no leader now")
+	}
+	_, err := rpc.Call[structs.Ack](ctx, s.pool, addr, "Raft.RemovePeer", req)
+	return err
+}
+
+// removePeer is the leader's side. Raft itself makes a change only once the one before is committed, by a majority of what is left; the lock keeps the
+// checks and their change together.
+func (s *Server) removePeer(req *structs.RaftRemovePeerRequest) error {
+	s.peersMu.Lock()
+	defer s.peersMu.Unlock()
+	if !s.isEstablished() {
+		return structs.Errorf(structs.KindNotLeader, "this server does not lead, or not yet")
+	}
+	peers, err := s.node.Peers()
+	if err != nil {
+		return err
+	}
+	alive := map[structs.ServerID]bool{s.cfg.ID: true}
+	for _, m := range s.gossip.Members() {
+		if m.Tags.IsServer() && m.Tags.Region == s.cfg.Region && m.Status == "alive" {
+			alive[structs.ServerID(m.Tags.ID)] = true
+		}
+	}
+	if err := removable(peers, alive, s.cfg.ID, req); err != nil {
+		return err
+	}
+	s.logger.Warn("removing a server from Raft: an operator asked for it", "server_id", req.ID, "force", req.Force)
+	return s.node.RemoveServer(req.ID)
+}
+
+// removable says why the leader may not remove a peer.
+func removable(peers []consensus.Peer, alive map[structs.ServerID]bool, leader structs.ServerID, req *structs.RaftRemovePeerRequest) error {
+	i := slices.IndexFunc(peers, func(p consensus.Peer) bool { return p.ID == req.ID })
+	switch {
+	case i < 0:
+		return structs.Errorf(structs.KindNotFound, "No Raft peer has the id %q; `kilonova operator raft list-peers` lists them.", req.ID)
+	case req.ID == leader:
+		return structs.Errorf(structs.KindConflict, "Server %s leads the cluster and does not remove itself: stop it first, another server leads then.", req.ID)
+	case alive[req.ID]: // reconcileMembers would add it again
+		return structs.Errorf(structs.KindConflict, "Server %s (%s) is alive and would be added again within seconds: stop its agent first.", req.ID, peers[i].Addr)
+	}
+	left, living := 0, 0
+	for _, p := range peers {
+		if p.Voter && p.ID != req.ID {
+			left++
+			if alive[p.ID] {
+				living++
+			}
+		}
+	}
+	if need := left/2 + 1; living < need && !req.Force {
+		return structs.Errorf(structs.KindConflict, "Of the %d servers that would be left %d are known to be alive, and %d are needed to write anything: "+
+			"bring another server back first, or force the removal.", left, living, need)
+	}
+	return nil
 }

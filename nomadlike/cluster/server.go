@@ -70,6 +70,9 @@ type Server struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
+	// peersMu lets the leader change Raft's configuration once at a time: what is checked before a change must still hold when it is made.
+	peersMu sync.Mutex
+
 	mu         sync.Mutex
 	leadership *leadership // the last one that was established
 }

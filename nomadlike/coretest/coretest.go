@@ -4,6 +4,7 @@ package coretest
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,6 +21,8 @@ type Core struct {
 	BlobStore nomadlike.Blobs
 	Console   func(ins *structs.Instance, lines int) ([]byte, error)
 	Info      nomadlike.ClusterInfo
+	// Removable refuses the removal of Raft peers; nil allows it.
+	Removable func(id structs.ServerID, force bool) error
 
 	mu     sync.Mutex // orders Propose
 	index  uint64
@@ -61,10 +64,31 @@ func (c *Core) Events() *event.Broker { return c.events }
 func (c *Core) Blobs() nomadlike.Blobs { return c.BlobStore }
 
 // Cluster returns Info.
-func (c *Core) Cluster() nomadlike.ClusterInfo { return c.Info }
+func (c *Core) Cluster() nomadlike.ClusterInfo {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.Info
+}
 
 // Join joins nobody.
 func (c *Core) Join([]string) (int, error) { return 0, nil }
+
+// RemovePeer takes the peer out of Info, or returns what Removable says against it.
+func (c *Core) RemovePeer(_ context.Context, id structs.ServerID, force bool) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := slices.IndexFunc(c.Info.Peers, func(p nomadlike.Peer) bool { return p.ID == id })
+	if i < 0 {
+		return structs.Errorf(structs.KindNotFound, "No Raft peer has the id %q; `kilonova operator raft list-peers` lists them.", id)
+	}
+	if c.Removable != nil {
+		if err := c.Removable(id, force); err != nil {
+			return err
+		}
+	}
+	c.Info.Peers = slices.Delete(slices.Clone(c.Info.Peers), i, i+1)
+	return nil
+}
 
 // ConsoleOutput calls Console.
 func (c *Core) ConsoleOutput(_ context.Context, ins *structs.Instance, lines int) ([]byte, error) {

@@ -17,7 +17,7 @@ func applyHostRegister(tx *state.Txn, r *structs.HostRegisterRequest) (*structs.
 	}
 	old := tx.Host(h.ID)
 	if old == nil {
-		h.Num, h.Epoch, h.CreatedAt = tx.NextNum("hosts"), 1, r.Now
+		h.Num, h.Epoch, h.CreatedAt = tx.NextNum("hosts"), tx.FirstHostEpoch(), r.Now
 	} else {
 		h.Num, h.Epoch, h.CreatedAt = old.Num, old.Epoch, old.CreatedAt
 		h.Disabled, h.DisabledReason, h.ForcedDown = old.Disabled, old.DisabledReason, old.ForcedDown

@@ -259,7 +259,7 @@ func TestAnythingInAnyOrder(t *testing.T) {
 		for range rapid.IntRange(1, 40).Draw(t, "steps") {
 			w.now += structs.Time(time.Second)
 			host := fmt.Sprintf("host-%d", rapid.IntRange(0, 2).Draw(t, "host"))
-			switch rapid.IntRange(0, 7).Draw(t, "what") {
+			switch rapid.IntRange(0, 8).Draw(t, "what") {
 			case 0, 1:
 				ids, err := w.create(rapid.IntRange(1, 3).Draw(t, "count"))
 				if err == nil {
@@ -284,6 +284,12 @@ func TestAnythingInAnyOrder(t *testing.T) {
 				}
 			case 7:
 				w.back(host)
+			case 8:
+				lost := w.hosts[structs.HostID("id-"+host)].lost
+				err := w.deleteHost(structs.HostID("id-"+host), rapid.Bool().Draw(t, "force"))
+				if err == nil && !lost || err != nil && !structs.IsKind(err, structs.KindConflict) && !structs.IsKind(err, structs.KindNotFound) {
+					t.Fatalf("deleted a host that is lost: %v: %v", lost, err)
+				}
 			}
 		}
 		for i := range 3 {

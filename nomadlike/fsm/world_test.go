@@ -31,6 +31,7 @@ type world struct {
 type modelHost struct {
 	guests map[structs.InstanceID]uint64
 	lost   bool // its client does not answer
+	epoch  uint64
 }
 
 func newWorld(t require.TestingT, hosts int) *world {
@@ -60,7 +61,8 @@ func (w *world) addHost(name string) *structs.Host {
 	if w.hosts[h.ID] == nil {
 		w.hosts[h.ID] = &modelHost{guests: map[structs.InstanceID]uint64{}}
 	}
-	w.hosts[h.ID].lost = false
+	require.Greater(w.t, h.Epoch, w.hosts[h.ID].epoch, "a session's epoch is above all that the host ever had")
+	w.hosts[h.ID].lost, w.hosts[h.ID].epoch = false, h.Epoch
 	return h
 }
 
@@ -173,6 +175,12 @@ func (w *world) lose(id structs.HostID) {
 	require.NoError(w.t, err)
 }
 
+// deleteHost removes a host's record, which the model host outlives.
+func (w *world) deleteHost(id structs.HostID, force bool) error {
+	_, err := fsm.HostDelete.Propose(context.Background(), w, &structs.HostDeleteRequest{HostID: id, Force: force})
+	return err
+}
+
 // back brings a lost host back: its client registers anew and destroys what the cluster knows to be deleted or moved.
 func (w *world) back(name string) {
 	h := w.addHost(name)
@@ -222,6 +230,9 @@ func (w *world) check() {
 				require.Fail(w.t, "left behind", "guest of %s on %s", id, h.Name)
 			}
 		}
+	}
+	for u := range r.HostUsages() {
+		require.NotNil(w.t, r.Host(u.HostID), "usage of %s, which is no host", u.HostID)
 	}
 	live := int64(0)
 	for ins := range r.AllInstances() {

@@ -1,8 +1,10 @@
 package gossip
 
 import (
+	"bytes"
 	"cmp"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -164,6 +166,11 @@ func TestRejoin(t *testing.T) {
 			join(t, b, a)
 			becomes(t, b, "a", "alive")
 			becomes(t, a, "b", "alive")
+			require.Eventually(t, func() bool { // Serf writes members down with the next thing that happens, and nothing any more once it leaves
+				require.NoError(t, b.serf.UserEvent("something", nil, false))
+				known, err := os.ReadFile(file)
+				return err == nil && bytes.Contains(known, []byte("alive: a "))
+			}, 10*time.Second, 20*time.Millisecond)
 			if leave {
 				require.NoError(t, b.Leave())
 			}

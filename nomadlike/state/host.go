@@ -59,8 +59,25 @@ func watchOf[T any](r Reader, t *Table[T]) <-chan struct{} {
 	return it.WatchCh()
 }
 
+// hostEpochs is the series whose last number is the highest epoch of any host that was deleted.
+const hostEpochs = "host-epochs"
+
+// FirstHostEpoch is the first epoch of a host that is new: above those of all hosts that were deleted. It may be one of them, and a session of its earlier
+// life must not pass for one of this.
+func (t *Txn) FirstHostEpoch() uint64 { return uint64(t.lastNum(hostEpochs)) + 1 }
+
 // PutHost writes a host.
 func (t *Txn) PutHost(v *structs.Host) { put(t, hostTable, v) }
+
+// DeleteHost removes a host's record and its usage; an unknown one is no error. The caller has made sure that nothing is on it.
+func (t *Txn) DeleteHost(id structs.HostID) {
+	old := remove(t, hostTable, string(id))
+	if old == nil {
+		return
+	}
+	remove(t, hostUsageTable, string(id))
+	t.raiseNum(hostEpochs, int64(old.Epoch))
+}
 
 // PutClaim writes a claim and adds it to its host's usage; a claim that is there already (same instance and host) is
 // replaced, not counted twice.

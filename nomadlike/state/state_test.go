@@ -127,6 +127,30 @@ func TestClaimsAddUp(t *testing.T) {
 	require.EqualValues(t, 1, u.Instances)
 }
 
+// Deleting a host leaves neither name nor usage, and its epoch is the least that a later host begins above.
+func TestDeleteHost(t *testing.T) {
+	t.Parallel()
+	s := NewStore()
+	commit(s, 1, func(tx *Txn) {
+		tx.DeleteHost("nobody")
+		tx.PutHost(&structs.Host{ID: "a", Name: "a", Epoch: 7})
+		tx.PutHost(&structs.Host{ID: "b", Name: "b", Epoch: 1})
+		tx.PutClaim(&structs.Claim{InstanceID: "i", HostID: "a", Resources: structs.Resources{VCPUs: 1}})
+		tx.DeleteClaim("i", "a")
+		tx.AddHostBuilding("b", 0)
+		tx.DeleteHost("a")
+	})
+	r := s.Snapshot()
+	require.Nil(t, r.Host("a"))
+	require.Nil(t, r.HostByName("a"))
+	require.Equal(t, []string{"b"}, names(r.HostUsages(), func(u *structs.HostUsage) string { return string(u.HostID) }))
+	commit(s, 2, func(tx *Txn) {
+		tx.PutHost(&structs.Host{ID: "b", Name: "b", Epoch: 2})
+		tx.DeleteHost("b")
+		require.EqualValues(t, 8, tx.FirstHostEpoch())
+	})
+}
+
 func TestWatchFires(t *testing.T) {
 	t.Parallel()
 	s := NewStore()

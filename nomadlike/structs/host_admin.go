@@ -9,3 +9,10 @@ type HostAdminRequest struct {
 	ForcedDown     *bool  `codec:"f"`
 	Now            Time   `codec:"now"`
 }
+
+// HostDeleteRequest removes the record of a host that is gone. An unknown host is KindNotFound. KindConflict are: instances, claims or
+// operations on it; a host that is neither down nor forced down; and, without Force, deleted instances whose guest may be left on it. Force drops the duty to remove those guests.
+type HostDeleteRequest struct {
+	HostID HostID `codec:"h"`
+	Force  bool   `codec:"f"`
+}

@@ -22,6 +22,13 @@ type ReadIndexResponse struct {
 	Index uint64 `codec:"i"`
 }
 
+// RaftRemovePeerRequest takes a server out of Raft's configuration. Refused are an unknown id (KindNotFound); the leader itself, a server that gossip says
+// is alive and, without Force, a removal after which fewer servers are alive than a majority takes (KindConflict).
+type RaftRemovePeerRequest struct {
+	ID    ServerID `codec:"id"`
+	Force bool     `codec:"f"`
+}
+
 // HostRegisterResponse answers a registration that a client sent through Host.Register.
 type HostRegisterResponse struct {
 	Host       *Host `codec:"h"`

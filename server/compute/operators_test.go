@@ -150,6 +150,56 @@ func TestServicesAndZones(t *testing.T) {
 	}
 }
 
+// A host that is gone goes with its service: by its number before 2.53, by its UUID after.
+func TestDeleteService(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	one, two := c.core.AddHost("host-1"), c.core.AddHost("host-2")
+	c.small()
+	refuse := func(status int, version, id, says string) {
+		t.Helper()
+		if a := c.want(status, "admin", version, "DELETE", "/os-services/"+id, nil); !strings.Contains(string(a.body), says) {
+			t.Errorf("%s", a.body)
+		}
+	}
+	number := func(h *structs.Host) string { return fmt.Sprint(h.Num) }
+	refuse(409, "2.1", number(one), "Host host-1 is up: stop its client first")
+	id := c.boot("alice", map[string]any{"imageRef": c.cirros().ID})
+	on := c.core.Stale().Host(c.core.Stale().Instance(structs.InstanceID(id)).HostID)
+	free := two
+	if on.ID == two.ID {
+		free = one
+	}
+	down := func(h *structs.Host) {
+		propose(t, c.core, fsm.HostStatus, &structs.HostStatusRequest{Changes: []structs.HostStatusChange{{HostID: h.ID, Epoch: h.Epoch, Status: structs.HostDown}}})
+	}
+	down(on)
+	refuse(409, "2.53", string(on.ID), "Unable to delete compute service that is hosting instances. Migrate or delete the instances first.")
+	c.want(204, "alice", "", "DELETE", "/servers/"+id, nil)
+	refuse(409, "2.53", string(on.ID), "may still have the guests of 1 deleted instances")
+	c.want(403, "alice", "2.53", "DELETE", "/os-services/"+string(free.ID), nil)
+	down(free)
+	if a := c.want(204, "admin", "2.52", "DELETE", "/os-services/"+number(free), nil); len(a.body) > 0 {
+		t.Errorf("%s", a.body)
+	}
+	refuse(404, "2.52", number(free), "Service "+number(free)+" not found.")
+	refuse(404, "2.53", string(free.ID), "not found.")
+	spare := c.core.AddHost("host-3")
+	down(spare)
+	c.want(204, "admin", "2.104", "DELETE", "/os-services/"+string(spare.ID), nil)
+	if n := len(c.want(200, "admin", "", "GET", "/os-services?binary=nova-compute", nil).json(t)["services"].([]any)); n != 1 {
+		t.Errorf("%d services are left", n)
+	}
+	for _, version := range []string{"2.1", "2.53"} {
+		row := c.want(200, "admin", version, "GET", "/os-services?binary=nova-conductor", nil).json(t)["services"].([]any)[0].(map[string]any)
+		server := fmt.Sprint(row["id"])
+		if n, ok := row["id"].(float64); ok {
+			server = fmt.Sprintf("%.0f", n)
+		}
+		refuse(400, version, server, "Deleting a nova-conductor service is not supported. Only nova-compute services can be deleted.")
+	}
+}
+
 func TestHostStatusOfInstances(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)

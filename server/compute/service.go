@@ -5,6 +5,7 @@ import (
 	"hash/fnv"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/kilonova-cloud/kilonova/nomadlike"
@@ -20,6 +21,7 @@ func (s *service) serviceRoutes() []httpapi.Route {
 	return []httpapi.Route{
 		{Method: http.MethodGet, Path: "/os-services", Rule: httpapi.Admin(servicePolicy + "list"), Query: serviceListQuery, Handler: s.listServices},
 		{Method: http.MethodPut, Path: "/os-services/{id}", Rule: httpapi.Admin(servicePolicy + "update"), Body: serviceUpdateSchema, Handler: s.updateService},
+		{Method: http.MethodDelete, Path: "/os-services/{id}", Rule: httpapi.Admin(servicePolicy + "delete"), Status: http.StatusNoContent, Handler: s.deleteService},
 	}
 }
 
@@ -240,4 +242,34 @@ func (s *service) updateServiceByID(r *httpapi.Request, rd state.Reader, body *s
 	}
 	row := hostRow(changed)
 	return map[string]any{"service": row.view(r)}, nil
+}
+
+// deleteService is DELETE /os-services/{id}: before 2.53 the id is the service's number, from then on its UUID. A host goes with its service. What may be left of
+// deleted instances on it is a reason against that here; `kilonova host delete -force` passes over it.
+func (s *service) deleteService(r *httpapi.Request) (any, error) {
+	id := r.Vars["id"]
+	isIt := func(row serviceRow) bool { return row.uuid == id }
+	if r.Version < 53 {
+		num, err := strconv.ParseInt(id, 10, 64)
+		if err != nil {
+			return nil, httpapi.BadRequest("Invalid input received: id must be an integer")
+		}
+		isIt = func(row serviceRow) bool { return row.num == num }
+	} else if !isUUID(id) {
+		return nil, httpapi.BadRequest("Invalid uuid %s", id)
+	}
+	rd, err := r.Core.Read(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	rows := serviceRows(r.Core, rd)
+	i := slices.IndexFunc(rows, isIt)
+	switch {
+	case i < 0:
+		return nil, httpapi.NotFound("Service %s not found.", id)
+	case rows[i].host == nil:
+		return nil, httpapi.BadRequest("Deleting a %s service is not supported. Only nova-compute services can be deleted.", rows[i].binary)
+	}
+	_, err = fsm.HostDelete.Propose(r.Context(), r.Core, &structs.HostDeleteRequest{HostID: rows[i].host.ID})
+	return nil, err
 }

@@ -127,3 +127,7 @@ func raftPeers(r *httpapi.Request) (any, error) {
 	}
 	return map[string]any{"peers": out, "applied_index": c.AppliedIndex, "commit_index": c.CommitIndex}, nil
 }
+
+func removePeer(r *httpapi.Request) (any, error) {
+	return nil, r.Core.RemovePeer(r.Context(), structs.ServerID(r.Vars["id"]), on(r, "force"))
+}

@@ -4,6 +4,7 @@ import (
 	"net/url"
 
 	"github.com/kilonova-cloud/kilonova/nomadlike/event"
+	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
 	"github.com/kilonova-cloud/kilonova/nomadlike/state"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
@@ -159,26 +160,42 @@ func withoutWaiting(href string) string {
 	return u.String()
 }
 
+// findHost finds a host by its id or, where none has it, its name.
+func findHost(st state.Reader, id string) *structs.Host {
+	if h := st.Host(structs.HostID(id)); h != nil {
+		return h
+	}
+	return st.HostByName(id)
+}
+
 // showHost takes an id or a name.
 func showHost(r *httpapi.Request) (any, error) {
 	id := r.Vars["id"]
-	find := func(st state.Reader) *structs.Host {
-		if h := st.Host(structs.HostID(id)); h != nil {
-			return h
-		}
-		return st.HostByName(id)
-	}
 	watched := structs.HostID(id)
-	if h := find(r.Core.Stale()); h != nil {
+	if h := findHost(r.Core.Stale(), id); h != nil {
 		watched = h.ID
 	}
 	st, err := view(r, concernsHosts(watched))
 	if err != nil {
 		return nil, err
 	}
-	h := find(st)
+	h := findHost(st, id)
 	if h == nil {
 		return nil, httpapi.NotFound("Host %s could not be found.", id)
 	}
 	return viewHost(h).withUsage(st, h), nil
+}
+
+// deleteHost takes an id or a name.
+func deleteHost(r *httpapi.Request) (any, error) {
+	st, err := r.Core.Read(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	h := findHost(st, r.Vars["id"])
+	if h == nil {
+		return nil, httpapi.NotFound("Host %s could not be found.", r.Vars["id"])
+	}
+	_, err = fsm.HostDelete.Propose(r.Context(), r.Core, &structs.HostDeleteRequest{HostID: h.ID, Force: on(r, "force")})
+	return nil, err
 }

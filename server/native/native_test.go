@@ -297,6 +297,57 @@ func TestAgent(t *testing.T) {
 	assert.Equal(t, 200, w.request(t.Context(), "PUT", "/agent/join", "admin", `{"addresses":["a:1"]}`).StatusCode)
 }
 
+func TestRemovePeer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.core.Info.Peers = append(w.core.Info.Peers, nomadlike.Peer{ID: "s2", Voter: true}, nomadlike.Peer{ID: "s3", Voter: true})
+	w.core.Removable = func(id structs.ServerID, force bool) error {
+		if id == "s1" || id == "s2" && !force {
+			return structs.Errorf(structs.KindConflict, "not %s", id)
+		}
+		return nil
+	}
+	const peers = "/operator/raft/peers/"
+	for _, c := range []struct {
+		path, token string
+		want        int
+	}{
+		{"s3", "", 401}, {"s3", "p1", 403}, {"s9", "admin", 404}, {"s1", "admin", 409}, {"s1?force=true", "admin", 409}, {"s2", "admin", 409}, {"s2?force=false", "admin", 409},
+		{"s3?force=perhaps", "admin", 400}, {"s3?index=1", "admin", 400}, {"s2?force=true", "admin", 204}, {"s3", "admin", 204}, {"s3", "admin", 404},
+	} {
+		assert.Equal(t, c.want, w.request(t.Context(), "DELETE", peers+c.path, c.token, "").StatusCode, "%q %s", c.token, c.path)
+	}
+	assert.Len(t, w.core.Cluster().Peers, 1)
+}
+
+func TestDeleteHost(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.create("p1", "vm")
+	w.core.Drive(nil)
+	remove := func(path, token string) int {
+		return w.request(t.Context(), "DELETE", "/hosts/"+path, token, "").StatusCode
+	}
+	assert.Equal(t, 401, remove("node1", ""))
+	assert.Equal(t, 403, remove("node1", "p1"))
+	assert.Equal(t, 404, remove("nosuch", "admin"))
+	assert.Equal(t, 400, remove("node1?force=perhaps", "admin"))
+	assert.Equal(t, 409, remove("node1?force=true", "admin"), "it is up and has an instance")
+	_, err := fsm.HostStatus.Propose(t.Context(), w.core, &structs.HostStatusRequest{Changes: []structs.HostStatusChange{{HostID: w.host.ID, Epoch: 1, Status: structs.HostDown}}})
+	require.NoError(t, err)
+	_, err = fsm.OperationCreate.Propose(t.Context(), w.core, &structs.OperationCreateRequest{Operation: structs.Operation{ID: "op", InstanceID: id, ProjectID: "p1", Kind: structs.OpDelete}})
+	require.NoError(t, err)
+	assert.Equal(t, 409, remove("node1", "admin"), "the guest may be left")
+	assert.NotNil(t, w.core.Stale().Host(w.host.ID))
+	assert.Equal(t, 204, remove("node1?force", "admin"))
+	assert.Nil(t, w.core.Stale().Host(w.host.ID))
+	assert.Equal(t, 404, remove(string(w.host.ID), "admin"))
+	again := w.core.AddHost("node1")
+	_, err = fsm.HostStatus.Propose(t.Context(), w.core, &structs.HostStatusRequest{Changes: []structs.HostStatusChange{{HostID: again.ID, Epoch: again.Epoch, Status: structs.HostDown}}})
+	require.NoError(t, err)
+	assert.Equal(t, 204, remove(string(again.ID), "admin"))
+}
+
 func TestHealth(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

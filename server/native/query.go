@@ -23,6 +23,7 @@ var (
 	streamQuery = httpapi.MustSchema(`{"type": "object", "additionalProperties": false, "properties": {
 		"index": {"type": "string", "pattern": "^[0-9]{1,19}$"}, "table": {"type": "string"},
 		"all_projects": {"type": "string", "enum": ["true", "false", ""]}}}`)
+	forceQuery = httpapi.MustSchema(`{"type": "object", "additionalProperties": false, "properties": {"force": {"type": "string", "enum": ["true", "false", ""]}}}`)
 	joinSchema = httpapi.MustSchema(`{"type": "object", "additionalProperties": false, "required": ["addresses"], "properties": {
 		"addresses": {"type": "array", "minItems": 1, "maxItems": 100, "items": {"type": "string", "minLength": 1, "maxLength": 300}}}}`)
 )

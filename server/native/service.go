@@ -49,9 +49,11 @@ func (s *service) routes() []httpapi.Route {
 		{Method: get, Path: "/status/leader", Rule: admin("kilonova:status:show"), Handler: leader},
 		{Method: get, Path: "/status/peers", Rule: admin("kilonova:status:show"), Handler: statusPeers},
 		{Method: get, Path: "/operator/raft/peers", Rule: admin("kilonova:operator:raft:show"), Handler: raftPeers},
+		{Method: http.MethodDelete, Path: "/operator/raft/peers/{id}", Rule: admin("kilonova:operator:raft:remove"), Query: forceQuery, Status: http.StatusNoContent, Handler: removePeer},
 
 		{Method: get, Path: "/hosts", Rule: admin("kilonova:hosts:list"), Query: listQuery, Handler: listHosts},
 		{Method: get, Path: "/hosts/{id}", Rule: admin("kilonova:hosts:show"), Query: showQuery, Handler: showHost},
+		{Method: http.MethodDelete, Path: "/hosts/{id}", Rule: admin("kilonova:hosts:delete"), Query: forceQuery, Status: http.StatusNoContent, Handler: deleteHost},
 		{Method: get, Path: "/instances", Rule: user("kilonova:instances:list"), Query: instancesQuery, Handler: listInstances},
 		{Method: get, Path: "/instances/{id}", Rule: user("kilonova:instances:show"), Query: showQuery, Handler: showInstance},
 		{Method: get, Path: "/operations", Rule: user("kilonova:operations:list"), Query: operationsQuery, Handler: listOperations},

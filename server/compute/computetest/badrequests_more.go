@@ -201,6 +201,9 @@ func services(w World) []BadRequest {
 		return BadRequest{Name: "service: " + name, As: as, Version: version, Method: "PUT", Path: "/os-services/" + id, Body: body, Status: status, Fault: fault,
 			Message: message}
 	}
+	remove := func(name string, as Caller, version, id string, status int, fault, message string) BadRequest {
+		return BadRequest{Name: "service: " + name, As: as, Version: version, Method: "DELETE", Path: "/os-services/" + id, Status: status, Fault: fault, Message: message}
+	}
 	compute := `{"host": "` + w.Name + `", "binary": "nova-compute"}`
 	return []BadRequest{
 		{Name: "service: user lists", Path: "/os-services", Status: 403, Fault: forbidden, Message: policy("os_compute_api:os-services:list")},
@@ -219,6 +222,13 @@ func services(w World) []BadRequest {
 		put("enable with a reason", Admin, "2.53", w.Host, `{"status": "enabled", "disabled_reason": "r"}`, 400, bad,
 			"Specifying 'disabled_reason' with status 'enabled' is invalid."),
 		put("unknown status", Admin, "2.53", w.Host, `{"status": "tired"}`, 400, bad, field("status", "tired", "'tired' is not one of ['enabled', 'disabled']")),
+		remove("user deletes", Member, "2.53", w.Host, 403, forbidden, policy("os_compute_api:os-services:delete")),
+		remove("delete by UUID before its time", Admin, "2.52", w.Host, 400, bad, "Invalid input received: id must be an integer"),
+		remove("delete by number after its time", Admin, "2.53", "1", 400, bad, "Invalid uuid 1"),
+		remove("delete an unknown number", Admin, "", "999999", 404, missing, "Service 999999 not found."),
+		remove("delete an unknown UUID", Admin, "2.53", nowhere, 404, missing, "Service "+nowhere+" not found."),
+		remove("delete with instances", Admin, "2.53", w.Host, 409, "conflictingRequest",
+			"Unable to delete compute service that is hosting instances. Migrate or delete the instances first."),
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// match compares an attribute with an extra spec's expression (contract table 4a): the first word is the operator, and a
+// match compares an attribute with an extra spec's expression (Nova's extra_specs_ops): the first word is the operator, and a
 // text without one is plain equality. "=" means "at least", as in Nova. An operator without operand is false, and so is a
 // comparison of numbers when one side is none.
 func match(value, expr string) bool {

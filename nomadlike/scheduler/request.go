@@ -34,7 +34,7 @@ func RequestOf(r state.Reader, e *structs.Evaluation) (Request, bool) {
 }
 
 // ResourcesOf returns what an instance of the flavor takes of a host: the flavor's amounts, each replaced by the sum of
-// the flavor's resources[G]:CLASS specs when it has any for that class (contract section 3). A host is one provider here,
+// the flavor's resources[G]:CLASS specs when it has any for that class (Nova's resource_request). A host is one provider here,
 // so all groups add up on it. Specs that are no whole number from 0 up are ignored, as Nova does.
 func ResourcesOf(f *structs.Flavor) structs.Resources {
 	r := f.Resources()

@@ -1,7 +1,7 @@
 // Package scheduler picks hosts for instances. It is a pure function of a moment of the state, the requests and a random
 // source: no clock, no goroutine, no I/O. What it returns is a proposal; fsm.PlanApply checks it against the newest state.
 //
-// Names and rules of filters and weighers are Nova's (contract/scheduler.md, sections 3 to 6); where this package differs
+// Names and rules of filters and weighers are Nova's (its guide "Compute schedulers"); where this package differs
 // the filter's comment says so. What Nova asks its Placement service for (capacity, traits, zone, target host) are filters
 // here too, so that every refusal is counted by a name.
 //

@@ -63,7 +63,7 @@ func multipliersOf(s *structs.ClusterSettings) ([weigherCount]float64, error) {
 	return out, nil
 }
 
-// weigh fills what the weighers measure (contract section 5): memory and disk that are free without ratios, VCPUs that
+// weigh fills what the weighers measure (Nova's scheduler/weights): memory and disk that are free without ratios, VCPUs that
 // are free with their ratio, disk-heavy operations and instances.
 func (h *candidate) weigh() {
 	free := h.unrationed()

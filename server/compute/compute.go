@@ -4,9 +4,13 @@
 package compute
 
 import (
-	"time"
+	"slices"
 
-	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+	"github.com/kilonova-cloud/kilonova/server/compute/base"
+	"github.com/kilonova-cloud/kilonova/server/compute/flavor"
+	"github.com/kilonova-cloud/kilonova/server/compute/host"
+	"github.com/kilonova-cloud/kilonova/server/compute/instance"
+	"github.com/kilonova-cloud/kilonova/server/compute/project"
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
 )
 
@@ -23,45 +27,13 @@ const (
 )
 
 // Options are what an operator may set. The zero value is Nova's defaults.
-type Options struct {
-	NoAdminPass      bool             // the reverse of [api]enable_instance_password: create does not show a password
-	DefaultZone      string           // [DEFAULT]default_schedule_zone: of instances whose request names none; "" is any
-	MaxPerRequest    int              // the most instances that one request may ask for, whatever the quota says; 0 is 10000
-	ConsoleLineLimit int              // the most lines of console output in one answer; 0 is no limit
-	Now              func() time.Time // puts the time into commands; nil is time.Now
-}
-
-type service struct {
-	opts Options
-}
-
-func (s *service) now() structs.Time { return structs.TimeOf(s.opts.Now()) }
-
-func newService(o Options) *service {
-	if o.MaxPerRequest <= 0 {
-		o.MaxPerRequest = 10000
-	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	return &service{opts: o}
-}
+type Options = base.Options
 
 // New returns the service under Prefix. It has no state of its own: any number may serve one core.
 func New(o Options) *httpapi.Service {
-	s := newService(o)
 	return &httpapi.Service{
 		Name: "compute", Prefix: Prefix, ProjectInPath: true, Faults: httpapi.NovaFaults,
 		Versioning: &httpapi.Versioning{Type: "compute", LegacyHeader: "X-OpenStack-Nova-API-Version", Major: 2, Min: MinVersion, Max: MaxVersion},
-		Routes:     s.routes(),
+		Routes:     slices.Concat(instance.Routes(o), flavor.Routes(o), host.Routes(o), project.Routes(o)),
 	}
-}
-
-func (s *service) routes() []httpapi.Route {
-	var all []httpapi.Route
-	for _, rows := range [][]httpapi.Route{s.instanceRoutes(), s.instanceActionRoutes(), s.flavorRoutes(), s.keypairRoutes(),
-		s.hypervisorRoutes(), s.aggregateRoutes(), s.serviceRoutes(), s.zoneRoutes(), s.limitsRoutes(), s.consoleRoutes()} {
-		all = append(all, rows...)
-	}
-	return all
 }

@@ -1,9 +1,0 @@
-package compute
-
-// last returns the last of a parameter's values: of a repeated one, Nova takes that.
-func last(v []string) string {
-	if len(v) == 0 {
-		return ""
-	}
-	return v[len(v)-1]
-}

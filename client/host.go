@@ -347,7 +347,7 @@ func (h *Host) describe(fp *driver.Fingerprint, caps *driver.Capabilities, reser
 		CPUInfo: structs.CPUInfo{Arch: fp.CPU.Arch, Model: fp.CPU.Model, Vendor: fp.CPU.Vendor, Sockets: fp.CPU.Sockets, Cores: fp.CPU.Cores,
 			Threads: fp.CPU.Threads, Features: fp.CPU.Features},
 		Total:    structs.Resources{VCPUs: int64(inv.VCPUs), MemoryMiB: inv.MemoryMiB, DiskGiB: inv.DiskGiB},
-		Reserved: reserved, Traits: slices.Compact(traits), Attributes: fp.Attributes, ImageFormats: caps.ImageFormats}
+		Reserved: reserved, Traits: slices.Compact(traits), Attributes: fp.Attributes, ImageFormats: caps.ImageFormats, Methods: caps.Methods}
 }
 
 // startWatch takes work for the epoch until stopped, over one server after the other.

@@ -370,7 +370,7 @@ func (r *Runner) run(ctx context.Context, t *task) {
 			return
 		}
 	}
-	if op.Kind == structs.OpBuild && op.Status == structs.OpRunning {
+	if t := operation.Of(op.Kind); t != nil && t.Builds && op.Status == structs.OpRunning {
 		select {
 		case r.builds <- struct{}{}:
 			defer func() { <-r.builds }()
@@ -407,11 +407,7 @@ func (r *Runner) attempt(ctx context.Context, j *job, s operation.Step, attempt 
 	op := j.work.Operation
 	o := structs.Outcome{OperationID: op.ID, Step: s.Name, Attempt: attempt, Undo: op.Status == structs.OpUndoing, Generation: op.Generation,
 		StartedAt: structs.TimeOf(time.Now())}
-	limit := s.Deadline
-	if s.Name == structs.StepStop || op.Kind == structs.OpSoftReboot {
-		limit += operation.StopTimeout(op)
-	}
-	sctx, cancel := context.WithTimeout(ctx, limit)
+	sctx, cancel := context.WithTimeout(ctx, operation.Limit(op, s))
 	defer cancel()
 	power, err := steps[s.Name](sctx, j)
 	o.FinishedAt, o.Power = structs.TimeOf(time.Now()), power

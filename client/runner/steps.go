@@ -33,19 +33,40 @@ var steps = map[structs.StepName]func(ctx context.Context, j *job) (structs.Powe
 	structs.StepStop:    stepStop,
 	structs.StepReboot:  stepReboot,
 	structs.StepDestroy: stepDestroy,
+
+	structs.StepRebuild:     stepRebuild,
+	structs.StepRescue:      stepRescue,
+	structs.StepUnrescue:    refStep(driver.Driver.Unrescue, structs.PowerRunning),
+	structs.StepPause:       refStep(driver.Driver.Pause, structs.PowerPaused),
+	structs.StepUnpause:     refStep(driver.Driver.Unpause, structs.PowerRunning),
+	structs.StepSuspend:     refStep(driver.Driver.Suspend, structs.PowerSuspended),
+	structs.StepResume:      refStep(driver.Driver.Resume, structs.PowerRunning),
+	structs.StepCrashDump:   refStep(driver.Driver.TriggerCrashDump, structs.PowerNoState),
+	structs.StepSetPassword: stepSetPassword,
+}
+
+// refStep is a step that is one call of the driver and needs nothing but the instance's name.
+func refStep(call func(driver.Driver, context.Context, *driver.InstanceRef) error, power structs.PowerState) func(context.Context, *job) (structs.PowerState, error) {
+	return func(ctx context.Context, j *job) (structs.PowerState, error) {
+		if err := call(j.r.cfg.Driver, ctx, j.ref()); err != nil {
+			return j.power(ctx), err
+		}
+		return power, nil
+	}
 }
 
 func stepImage(ctx context.Context, j *job) (structs.PowerState, error) {
 	return structs.PowerNoState, j.fetch(ctx)
 }
 
-// fetch makes sure that the root image is in the cache. A run that begins at a later step (after a restart) fetches here again: it is there already.
+// fetch makes sure that the operation's image is in the cache. A run that begins at a later step (after a restart) fetches here again: it is there already.
 func (j *job) fetch(ctx context.Context) error {
-	if j.fetched || j.work.Instance.ImageID == "" {
+	id := operation.ImageOf(j.work.Operation, j.work.Instance)
+	if j.fetched || id == "" {
 		return nil
 	}
 	if j.work.Image == nil {
-		return structs.Errorf(structs.KindInvalid, "image %s was deleted before the instance was built", j.work.Instance.ImageID)
+		return structs.Errorf(structs.KindInvalid, "image %s was deleted before it was used", id)
 	}
 	j.r.mu.Lock()
 	formats := j.r.formats
@@ -110,6 +131,34 @@ func (j *job) power(ctx context.Context) structs.PowerState {
 		return structs.PowerNoState
 	}
 	return structs.PowerState(st.Power)
+}
+
+// stepRebuild gives the guest a new root disk; one that was stopped stays so.
+func stepRebuild(ctx context.Context, j *job) (structs.PowerState, error) {
+	if err := j.fetch(ctx); err != nil {
+		return structs.PowerNoState, err
+	}
+	spec := j.spec()
+	spec.PowerOn = j.work.Operation.Args.PriorVM != structs.VMStopped
+	st, err := j.r.cfg.Driver.Rebuild(ctx, spec)
+	if err != nil {
+		return j.power(ctx), err
+	}
+	return structs.PowerState(st.Power), nil
+}
+
+func stepRescue(ctx context.Context, j *job) (structs.PowerState, error) {
+	if err := j.fetch(ctx); err != nil {
+		return structs.PowerNoState, err
+	}
+	if err := j.r.cfg.Driver.Rescue(ctx, j.spec()); err != nil {
+		return j.power(ctx), err
+	}
+	return structs.PowerRunning, nil
+}
+
+func stepSetPassword(ctx context.Context, j *job) (structs.PowerState, error) {
+	return structs.PowerNoState, j.r.cfg.Driver.SetAdminPassword(ctx, &driver.PasswordRequest{InstanceRef: *j.ref(), Password: j.work.Operation.Args.Secret})
 }
 
 func stepDestroy(ctx context.Context, j *job) (structs.PowerState, error) {

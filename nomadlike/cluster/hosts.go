@@ -287,8 +287,12 @@ func openWork(watching, r state.Reader, host structs.HostID, since uint64) []str
 
 func workOf(r state.Reader, op *structs.Operation, ins *structs.Instance) structs.Work {
 	w := structs.Work{Operation: op, Instance: ins}
-	if ins.ImageID != "" && (op == nil || op.Kind == structs.OpBuild) {
-		w.Image = r.Image(ins.ImageID)
+	image := ins.ImageID
+	if op != nil {
+		image = operation.ImageOf(op, ins)
+	}
+	if image != "" {
+		w.Image = r.Image(image)
 	}
 	return w
 }

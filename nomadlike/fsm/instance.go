@@ -95,11 +95,6 @@ var InstanceUpdate = register(20, "instance-update", func(tx *state.Txn, r *stru
 		return None{}, notFound(r.ID)
 	}
 	ins := old.Copy()
-	set := func(dst *string, v *string) {
-		if v != nil {
-			*dst = *v
-		}
-	}
 	set(&ins.Name, r.Name)
 	set(&ins.Hostname, r.Hostname)
 	set(&ins.AccessIPv4, r.AccessIPv4)

@@ -15,24 +15,6 @@ import (
 // OperationCreate starts an operation on an instance; it answers the id of the operation that now does what was asked.
 var OperationCreate = register(14, "operation-create", applyOperationCreate)
 
-// rule is one row of Nova's table of allowed states.
-type rule struct {
-	action   string // Nova's word for it in messages
-	vm       []structs.VMState
-	tasks    []structs.TaskState // besides none
-	launched bool
-}
-
-var rules = map[structs.OperationKind]rule{
-	structs.OpDelete:     {action: "delete"},
-	structs.OpStart:      {action: "start", vm: []structs.VMState{structs.VMStopped}, launched: true},
-	structs.OpStop:       {action: "stop", vm: []structs.VMState{structs.VMActive, structs.VMError}, launched: true},
-	structs.OpSoftReboot: {action: "reboot", vm: []structs.VMState{structs.VMActive}, launched: true},
-	structs.OpHardReboot: {action: "reboot", launched: true,
-		vm:    []structs.VMState{structs.VMActive, structs.VMStopped, structs.VMPaused, structs.VMSuspended, structs.VMError},
-		tasks: []structs.TaskState{structs.TaskRebooting, structs.TaskRebootPending, structs.TaskRebootStarted, structs.TaskRebootingHard}},
-}
-
 func applyOperationCreate(tx *state.Txn, r *structs.OperationCreateRequest) (structs.OperationID, error) {
 	if again := tx.Operation(r.Operation.ID); again != nil {
 		return again.ID, nil // proposed again by someone who did not learn that it was applied
@@ -41,47 +23,86 @@ func applyOperationCreate(tx *state.Txn, r *structs.OperationCreateRequest) (str
 	if ins == nil || ins.Deleted() {
 		return "", notFound(r.Operation.InstanceID)
 	}
-	if ins.Locked && !r.Admin {
-		return "", structs.Errorf(structs.KindConflict, "Instance %s is locked", ins.ID)
+	t := operation.Of(r.Operation.Kind)
+	if t == nil || r.Operation.Kind == structs.OpBuild {
+		return "", structs.Errorf(structs.KindInvalid, "there is no operation %q on an existing instance", r.Operation.Kind)
+	}
+	if ins.Locked && !r.Admin && !t.Allow.NoLock {
+		return "", locked(ins)
 	}
 	if r.Operation.Kind == structs.OpDelete {
 		return beginDelete(tx, ins, r)
 	}
-	if err := checkState(tx, ins, r.Operation.Kind); err != nil {
+	if err := checkReady(tx, ins, t); err != nil {
 		return "", err
 	}
 	supersede(tx, ins, fmt.Sprintf("superseded by %s %s", r.Operation.Kind, r.Operation.ID), r.Now)
 	r.Operation.Args.PriorVM = ins.VM
+	if r.Rebuild != nil {
+		ins = rebuilt(ins, r.Rebuild)
+	}
 	return begin(tx, ins, r.Operation, r.Now)
 }
 
-func checkState(tx *state.Txn, ins *structs.Instance, k structs.OperationKind) error {
-	ru, known := rules[k]
-	if !known {
-		return structs.Errorf(structs.KindInvalid, "there is no operation %q on an existing instance", k)
-	}
-	refuse := func(what string, value any) error {
-		return structs.Errorf(structs.KindConflict, "Cannot '%s' instance %s while it is in %s %v", ru.action, ins.ID, what, value)
-	}
-	if ins.VM == structs.VMBuilding && !slices.Contains(ru.vm, ins.VM) {
-		return refuse("vm_state", ins.VM)
+func locked(ins *structs.Instance) error {
+	return structs.Errorf(structs.KindConflict, "Instance %s is locked", ins.ID)
+}
+
+// checkReady refuses, in Nova's order, an instance without a host that could do it or in a state that does not allow it.
+func checkReady(tx *state.Txn, ins *structs.Instance, t *operation.Table) error {
+	if ins.VM == structs.VMBuilding {
+		if err := t.Check(ins); err != nil {
+			return err
+		}
 	}
 	if ins.HostID == "" {
 		return structs.Errorf(structs.KindConflict, "Instance %s is not ready: it has no host", ins.ID)
 	}
-	if h := tx.Host(ins.HostID); h == nil || h.Status == structs.HostDown {
+	h := tx.Host(ins.HostID)
+	if h == nil || h.Status == structs.HostDown {
 		return structs.Errorf(structs.KindConflict, "Instance %s is not ready: its host %s is down", ins.ID, ins.Host)
 	}
-	if !slices.Contains(ru.vm, ins.VM) {
-		return refuse("vm_state", ins.VM)
+	if err := t.Check(ins); err != nil {
+		return err
 	}
-	if ins.Task != structs.TaskNone && !slices.Contains(ru.tasks, ins.Task) {
-		return refuse("task_state", ins.Task)
-	}
-	if ru.launched && ins.LaunchedAt.IsZero() {
-		return refuse("launched_at", "None")
+	for _, s := range t.Steps {
+		if s.Needs != "" && h.Methods != nil && !slices.Contains(h.Methods, s.Needs) {
+			return structs.Errorf(structs.KindNotSupported, "The driver %s of the instance's host cannot %s.", h.Driver, t.Action)
+		}
 	}
 	return nil
+}
+
+// rebuilt is the instance as a rebuild that begins changes it.
+func rebuilt(old *structs.Instance, r *structs.InstanceRebuild) *structs.Instance {
+	ins := old.Copy()
+	ins.ImageID, ins.ImageSHA256, ins.ImageProps, ins.ImageMinDisk = r.ImageID, r.ImageSHA256, r.ImageProps, r.ImageMinDisk
+	set(&ins.Name, r.Name)
+	set(&ins.Metadata, r.Metadata)
+	set(&ins.Hostname, r.Hostname)
+	set(&ins.DiskConfig, r.DiskConfig)
+	set(&ins.AccessIPv4, r.AccessIPv4)
+	set(&ins.AccessIPv6, r.AccessIPv6)
+	if r.SetDescription {
+		ins.Description = r.Description
+	}
+	if r.SetKey {
+		ins.KeyName, ins.PublicKeys = r.KeyName, r.PublicKeys
+	}
+	if r.SetUserData {
+		ins.UserData = r.UserData
+	}
+	if r.SetTrusted {
+		ins.TrustedCerts = r.TrustedCerts
+	}
+	return ins
+}
+
+// set changes dst when there is a new value.
+func set[T any](dst *T, v *T) {
+	if v != nil {
+		*dst = *v
+	}
 }
 
 func begin(tx *state.Txn, old *structs.Instance, op structs.Operation, now structs.Time) (structs.OperationID, error) {
@@ -207,17 +228,11 @@ func succeeded(tx *state.Txn, ins *structs.Instance, op *structs.Operation, o st
 		deleteInstance(tx, ins, false, now)
 		return
 	}
-	ins.OperationID, ins.Task, ins.Fault = "", structs.TaskNone, nil
-	switch op.Kind {
-	case structs.OpBuild:
+	if op.Kind == structs.OpBuild {
 		tx.AddHostBuilding(op.HostID, -1)
-		ins.LaunchedAt = now
-		fallthrough
-	case structs.OpStart, structs.OpSoftReboot, structs.OpHardReboot:
-		ins.VM, ins.Power = structs.VMActive, structs.PowerRunning
-	case structs.OpStop:
-		ins.VM, ins.Power = structs.VMStopped, structs.PowerShutdown
 	}
+	ins.OperationID, ins.Task, ins.Fault = "", structs.TaskNone, nil
+	operation.Of(op.Kind).Done(ins, op, o, now)
 	tx.PutInstance(ins)
 }
 
@@ -226,22 +241,15 @@ func succeeded(tx *state.Txn, ins *structs.Instance, op *structs.Operation, o st
 // abandoned the host may still hold something, so claim and host stay until a delete.
 func failed(tx *state.Txn, ins *structs.Instance, prior, op *structs.Operation, abandoned bool, o structs.Outcome, now structs.Time) {
 	ins.OperationID, ins.Task = "", structs.TaskNone
-	switch op.Kind {
-	case structs.OpBuild:
-		if prior.HostID != "" {
-			tx.AddHostBuilding(prior.HostID, -1)
-			if !abandoned {
-				tx.DeleteClaim(ins.ID, prior.HostID)
-				ins.HostID, ins.Host = "", ""
-			}
+	if op.Kind == structs.OpBuild && prior.HostID != "" {
+		tx.AddHostBuilding(prior.HostID, -1)
+		if !abandoned {
+			tx.DeleteClaim(ins.ID, prior.HostID)
+			ins.HostID, ins.Host = "", ""
 		}
+	}
+	if operation.Of(op.Kind).Breaks(prior, o) {
 		ins.VM, ins.Fault = structs.VMError, fault(tx, prior, op, now)
-	case structs.OpDelete, structs.OpHardReboot:
-		ins.VM, ins.Fault = structs.VMError, fault(tx, prior, op, now)
-	case structs.OpSoftReboot:
-		if o.Power != structs.PowerRunning && !o.HostLost {
-			ins.VM, ins.Fault = structs.VMError, fault(tx, prior, op, now)
-		}
 	}
 	tx.PutInstance(ins)
 }
@@ -264,7 +272,7 @@ func fault(tx *state.Txn, prior, op *structs.Operation, now structs.Time) *struc
 	}
 	step := failedStep(prior)
 	f.Message = fmt.Sprintf("%s failed at step %s%s: %s", op.Kind, step, where, op.Error)
-	f.Public = fmt.Sprintf("%s failed at step %s: %s. %s", op.Kind, step, publicCause(op), publicAdvice[op.Kind])
+	f.Public = fmt.Sprintf("%s failed at step %s: %s. %s", op.Kind, step, publicCause(op), operation.Of(op.Kind).Advice)
 	f.Details = fmt.Sprintf("operation %s, attempt %d. %s", op.ID, prior.Attempt, advice)
 	return f
 }
@@ -282,14 +290,6 @@ func publicCause(op *structs.Operation) string {
 		return "the host misses something that it needs"
 	}
 	return "the host's hypervisor refused"
-}
-
-// publicAdvice is what a user can do after an operation failed.
-var publicAdvice = map[structs.OperationKind]string{
-	structs.OpBuild:      "Delete the instance and create it again; if that fails too, an administrator sees the cause.",
-	structs.OpDelete:     "Delete it again; if that fails too, an administrator sees the cause.",
-	structs.OpSoftReboot: "Try a hard reboot; if that fails too, an administrator sees the cause.",
-	structs.OpHardReboot: "Try again; if that fails too, an administrator sees the cause.",
 }
 
 // failedStep is the step that made the operation fail: while it undoes, not the step that undoes.

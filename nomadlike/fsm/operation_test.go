@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -16,6 +17,10 @@ import (
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 )
 
+// leadsTo names for each state an operation that brings an active instance there.
+var leadsTo = map[structs.VMState]structs.OperationKind{structs.VMStopped: structs.OpStop, structs.VMPaused: structs.OpPause, structs.VMSuspended: structs.OpSuspend,
+	structs.VMRescued: structs.OpRescue}
+
 // prepare brings an instance to where an operation of kind k may begin, and begins it.
 func prepare(w *world, k structs.OperationKind) structs.InstanceID {
 	ids, err := w.create(1)
@@ -26,8 +31,11 @@ func prepare(w *world, k structs.OperationKind) structs.InstanceID {
 	fail := w.fail
 	w.fail = nil
 	w.settle()
-	if k == structs.OpStart {
-		_, err = w.start(ids[0], structs.OpStop)
+	allowed := operation.Of(k).Allow.VM
+	if len(allowed) > 0 && !slices.Contains(allowed, structs.VMActive) {
+		by, ok := leadsTo[allowed[0]]
+		require.True(w.t, ok, "no operation leads to %s", allowed[0])
+		_, err = w.start(ids[0], by)
 		require.NoError(w.t, err)
 		w.settle()
 	}

@@ -25,7 +25,7 @@ const (
 
 // Begin returns a new operation at its first step. The caller fills in ids; hostID is where host steps run ("" for a build).
 func Begin(op structs.Operation, hostID structs.HostID, generation uint64, now structs.Time) (structs.Operation, error) {
-	steps := tables[op.Kind]
+	steps := Steps(op.Kind)
 	if steps == nil {
 		return op, structs.Errorf(structs.KindInvalid, "there is no operation %q", op.Kind)
 	}
@@ -42,7 +42,7 @@ func enter(op *structs.Operation, s Step, attempt int, now structs.Time, backoff
 		op.NotBefore = now.Add(backoff)
 	}
 	op.StartedAt = now.Add(backoff)
-	op.Deadline = deadline(op, s, op.StartedAt)
+	op.Deadline = op.StartedAt.Add(Limit(op, s))
 }
 
 // Next applies an outcome to the operation that it belongs to.
@@ -77,7 +77,7 @@ func Placed(prior *structs.Operation, host structs.HostID, generation uint64, no
 	record(op, structs.Outcome{Step: op.Step, Attempt: op.Attempt, StartedAt: op.StartedAt, FinishedAt: now}, false, now)
 	op.HostID, op.Generation = host, generation
 	op.History[len(op.History)-1].HostID = host
-	enter(op, tables[op.Kind][position(op)+1], 1, now, 0)
+	enter(op, Steps(op.Kind)[position(op)+1], 1, now, 0)
 	return op
 }
 
@@ -97,12 +97,11 @@ func succeed(op *structs.Operation, s Step, undo bool, now structs.Time) (*struc
 	if undo {
 		return afterUndo(op, now)
 	}
-	steps := tables[op.Kind]
+	steps := Steps(op.Kind)
 	i := position(op) + 1
 	if i == len(steps) {
-		op.Status, op.FinishedAt = structs.OpSucceeded, now
 		op.Error, op.ErrorKind = "", 0
-		return op, Succeeded
+		return finish(op, structs.OpSucceeded, now), Succeeded
 	}
 	enter(op, steps[i], 1, now, 0)
 	return op, Proceeds
@@ -120,7 +119,7 @@ func fail(op *structs.Operation, s Step, o structs.Outcome, undo bool, now struc
 	op.Error, op.ErrorKind = o.Error, o.ErrorKind
 	if s.Undo != "" {
 		op.Status = structs.OpUndoing
-		enter(op, undoStep, 1, now, 0)
+		enter(op, undoSteps[s.Undo], 1, now, 0)
 		return op, Undoes
 	}
 	if op.Kind == structs.OpDelete {
@@ -148,7 +147,7 @@ func elsewhere(op *structs.Operation) bool {
 		if r.Undo || r.Error == "" {
 			continue
 		}
-		for _, s := range tables[op.Kind] {
+		for _, s := range Steps(op.Kind) {
 			if s.Name == r.Step {
 				return s.Elsewhere
 			}
@@ -160,12 +159,13 @@ func elsewhere(op *structs.Operation) bool {
 func replace(op *structs.Operation, now structs.Time) *structs.Operation {
 	op.AvoidHosts = append(op.AvoidHosts, op.HostID)
 	op.HostID, op.Status = "", structs.OpRunning
-	enter(op, tables[op.Kind][0], 1, now, 0)
+	enter(op, Steps(op.Kind)[0], 1, now, 0)
 	return op
 }
 
 func finish(op *structs.Operation, st structs.OperationStatus, now structs.Time) *structs.Operation {
 	op.Status, op.FinishedAt, op.UpdatedAt = st, now, now
+	op.Args.Secret = ""
 	return op
 }
 
@@ -190,8 +190,7 @@ func hostLost(prior *structs.Operation, o structs.Outcome, now structs.Time) (*s
 	}
 	switch {
 	case op.Kind == structs.OpDelete:
-		op.Status, op.FinishedAt = structs.OpSucceeded, now
-		return op, Abandoned
+		return finish(op, structs.OpSucceeded, now), Abandoned
 	case op.Kind == structs.OpBuild && len(op.AvoidHosts)+1 < MaxPlacements:
 		return replace(op, now), Replaces
 	}

@@ -9,6 +9,7 @@
 package operation
 
 import (
+	"slices"
 	"time"
 
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
@@ -29,8 +30,10 @@ type Step struct {
 	On   Place
 	// Undo is the host step that takes back what this one did or may have half done; "" when nothing is left by it.
 	Undo structs.StepName
-	// Deadline bounds one attempt. For a step that waits for the guest, the operation's own timeout is added.
+	// Deadline bounds one attempt.
 	Deadline time.Duration
+	// WaitsForGuest adds the time that the operation gives the guest to shut down by itself.
+	WaitsForGuest bool
 	// Retries is how often the step is tried again on the same host when it failed retryably, Backoff apart.
 	Retries int
 	Backoff time.Duration
@@ -38,7 +41,56 @@ type Step struct {
 	Elsewhere bool
 	// Task is what the API shows as task_state meanwhile.
 	Task structs.TaskState
+	// Needs is the optional method of the driver contract that the step calls; a host whose driver lacks it is refused the operation before it begins.
+	Needs string
 }
+
+// Table is all that the cluster knows of a kind of operation. There is one for each kind, in the file of its family; a new kind is a new table, its steps in
+// client/runner, and a row of the API.
+type Table struct {
+	Kind structs.OperationKind
+	// Action is Nova's word for it, in refusals and in the list of an instance's actions; Event is what Nova's compute service calls its part.
+	Action, Event string
+	Allow         Allow
+	Steps         []Step
+	// Done is what success makes of the instance, a copy that it may change. The operation's end itself (no task, no fault) is done already.
+	Done func(ins *structs.Instance, op *structs.Operation, o structs.Outcome, now structs.Time)
+	// Breaks reports whether an instance whose operation was given up is in error; else it keeps the state that it had.
+	Breaks func(op *structs.Operation, o structs.Outcome) bool
+	// Builds says that it costs a host as much as a build: only so many go on at once.
+	Builds bool
+	// Advice is what a user can do when it failed; "" where Breaks never holds.
+	Advice string
+}
+
+// Allow is a row of Nova's table of the states in which an operation may begin (nova/compute/api.py, check_instance_state).
+type Allow struct {
+	VM       []structs.VMState   // empty: any
+	Tasks    []structs.TaskState // besides none
+	AnyTask  bool
+	Launched bool // the instance must have run once
+	NoLock   bool // a lock does not matter
+}
+
+// Check says why the operation may not begin on the instance, in Nova's words; nil when it may.
+func (t *Table) Check(ins *structs.Instance) error {
+	refuse := func(what string, value any) error {
+		return structs.Errorf(structs.KindConflict, "Cannot '%s' instance %s while it is in %s %v", t.Action, ins.ID, what, value)
+	}
+	if len(t.Allow.VM) > 0 && !slices.Contains(t.Allow.VM, ins.VM) {
+		return refuse("vm_state", ins.VM)
+	}
+	if ins.Task != structs.TaskNone && !t.Allow.AnyTask && !slices.Contains(t.Allow.Tasks, ins.Task) {
+		return refuse("task_state", ins.Task)
+	}
+	if t.Allow.Launched && ins.LaunchedAt.IsZero() {
+		return refuse("launched_at", "None")
+	}
+	return nil
+}
+
+func never(*structs.Operation, structs.Outcome) bool  { return false }
+func always(*structs.Operation, structs.Outcome) bool { return true }
 
 // MaxPlacements is on how many hosts a build is tried, as Nova's [scheduler]max_attempts.
 const MaxPlacements = 3
@@ -47,71 +99,72 @@ const MaxPlacements = 3
 // Nova's default is 60 s with a question every 10 s.
 const DefaultStopTimeout = 60 * time.Second
 
-// undoStep is how undoing steps run: they must not give up easily, or something is left behind.
-var undoStep = Step{Name: structs.StepDestroy, On: OnHost, Deadline: 2 * time.Minute, Retries: 5, Backoff: 5 * time.Second}
-
-var tables = map[structs.OperationKind][]Step{
-	structs.OpBuild: {
-		{Name: structs.StepPlace, On: OnServer, Deadline: time.Minute, Retries: 1, Task: structs.TaskScheduling},
-		{Name: structs.StepImage, On: OnHost, Deadline: 15 * time.Minute, Retries: 2, Backoff: 2 * time.Second, Elsewhere: true, Task: structs.TaskBlockDevices},
-		{Name: structs.StepSpawn, On: OnHost, Undo: structs.StepDestroy, Deadline: 5 * time.Minute, Retries: 1, Backoff: time.Second, Elsewhere: true, Task: structs.TaskSpawning},
-	},
-	structs.OpDelete: {
-		{Name: structs.StepDestroy, On: OnHost, Deadline: 2 * time.Minute, Retries: 5, Backoff: 5 * time.Second, Task: structs.TaskDeleting},
-	},
-	structs.OpStart: {
-		{Name: structs.StepStart, On: OnHost, Deadline: 2 * time.Minute, Retries: 1, Backoff: time.Second, Task: structs.TaskPoweringOn},
-	},
-	structs.OpStop: {
-		{Name: structs.StepStop, On: OnHost, Deadline: time.Minute, Retries: 1, Backoff: time.Second, Task: structs.TaskPoweringOff},
-	},
-	structs.OpSoftReboot: {
-		{Name: structs.StepReboot, On: OnHost, Deadline: 2 * time.Minute, Retries: 1, Backoff: time.Second, Task: structs.TaskRebooting},
-	},
-	structs.OpHardReboot: {
-		{Name: structs.StepReboot, On: OnHost, Deadline: 2 * time.Minute, Retries: 1, Backoff: time.Second, Task: structs.TaskRebootingHard},
-	},
+// undoSteps are how undoing steps run: they must not give up easily, or something is left behind.
+var undoSteps = map[structs.StepName]Step{
+	structs.StepDestroy: {Name: structs.StepDestroy, On: OnHost, Deadline: 2 * time.Minute, Retries: 5, Backoff: 5 * time.Second},
 }
 
-// Steps returns the table of a kind; nil for one that does not exist. The slice is not to be changed.
-func Steps(k structs.OperationKind) []Step { return tables[k] }
+// all is every table, in the order in which Kinds lists them.
+var all = slices.Concat(buildTables, powerTables, guestTables)
 
-// Kinds returns every kind that has a table.
+var tables = func() map[structs.OperationKind]*Table {
+	m := map[structs.OperationKind]*Table{}
+	for i := range all {
+		m[all[i].Kind] = &all[i]
+	}
+	return m
+}()
+
+// Of returns the table of a kind; nil for one that does not exist. It is not to be changed.
+func Of(k structs.OperationKind) *Table { return tables[k] }
+
+// Steps returns the steps of a kind; nil for one that does not exist. The slice is not to be changed.
+func Steps(k structs.OperationKind) []Step {
+	if t := tables[k]; t != nil {
+		return t.Steps
+	}
+	return nil
+}
+
+// Kinds returns every kind that has a table; the first is the build.
 func Kinds() []structs.OperationKind {
-	return []structs.OperationKind{structs.OpBuild, structs.OpDelete, structs.OpStart, structs.OpStop, structs.OpSoftReboot, structs.OpHardReboot}
+	kinds := make([]structs.OperationKind, len(all))
+	for i := range all {
+		kinds[i] = all[i].Kind
+	}
+	return kinds
 }
 
 // Lookup returns the step that the operation is at. While it undoes, that is the undoing step.
 func Lookup(op *structs.Operation) (Step, bool) {
 	if op.Status == structs.OpUndoing {
-		return undoStep, op.Step == undoStep.Name
+		s, ok := undoSteps[op.Step]
+		return s, ok
 	}
 	i := position(op)
 	if i < 0 {
 		return Step{}, false
 	}
-	return tables[op.Kind][i], true
+	return Steps(op.Kind)[i], true
 }
 
 func position(op *structs.Operation) int {
-	for i, s := range tables[op.Kind] {
-		if s.Name == op.Step {
-			return i
-		}
-	}
-	return -1
+	return slices.IndexFunc(Steps(op.Kind), func(s Step) bool { return s.Name == op.Step })
 }
 
 // Run returns the steps that a host does for the operation from its present step on: the longest stretch of host steps.
 func Run(op *structs.Operation) []Step {
 	if op.Status == structs.OpUndoing {
-		return []Step{undoStep}
+		if s, ok := undoSteps[op.Step]; ok {
+			return []Step{s}
+		}
+		return nil
 	}
 	i := position(op)
 	if i < 0 || op.Status != structs.OpRunning {
 		return nil
 	}
-	steps := tables[op.Kind][i:]
+	steps := Steps(op.Kind)[i:]
 	n := 0
 	for n < len(steps) && steps[n].On == OnHost {
 		n++
@@ -127,10 +180,22 @@ func StopTimeout(op *structs.Operation) time.Duration {
 	return DefaultStopTimeout
 }
 
-func deadline(op *structs.Operation, s Step, from structs.Time) structs.Time {
-	d := s.Deadline
-	if s.Name == structs.StepStop || op.Kind == structs.OpSoftReboot {
-		d += StopTimeout(op)
+// Limit is how long one attempt at the step may take.
+func Limit(op *structs.Operation, s Step) time.Duration {
+	if s.WaitsForGuest {
+		return s.Deadline + StopTimeout(op)
 	}
-	return from.Add(d)
+	return s.Deadline
+}
+
+// ImageOf is the image that the operation needs on its host; "" is none.
+func ImageOf(op *structs.Operation, ins *structs.Instance) structs.ImageID {
+	t := Of(op.Kind)
+	switch {
+	case op.Args.ImageID != "":
+		return op.Args.ImageID
+	case t != nil && t.Builds:
+		return ins.ImageID
+	}
+	return ""
 }

@@ -66,7 +66,8 @@ type Host struct {
 	Traits             []string          `codec:"traits"` // sorted
 	Attributes         map[string]string `codec:"attrs"`
 	ImageFormats       []string          `codec:"imgf"`
-	Class              uint64            `codec:"class"` // hash of all that filters read and that does not change with load: hosts of one class are alike to them
+	Methods            []string          `codec:"meth,omitempty"` // optional methods of the driver contract that the driver has; nil: not known
+	Class              uint64            `codec:"class"`          // hash of all that filters read and that does not change with load: hosts of one class are alike to them
 	CreatedAt          Time              `codec:"created"`
 	UpdatedAt          Time              `codec:"updated"`
 }

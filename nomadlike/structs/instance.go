@@ -40,6 +40,15 @@ const (
 	TaskRebootingHard     TaskState = "rebooting_hard"
 	TaskRebootPendingHard TaskState = "reboot_pending_hard"
 	TaskRebootStartedHard TaskState = "reboot_started_hard"
+	TaskPausing           TaskState = "pausing"
+	TaskUnpausing         TaskState = "unpausing"
+	TaskSuspending        TaskState = "suspending"
+	TaskResuming          TaskState = "resuming"
+	TaskRescuing          TaskState = "rescuing"
+	TaskUnrescuing        TaskState = "unrescuing"
+	TaskRebuilding        TaskState = "rebuilding"
+	TaskRebuildSpawning   TaskState = "rebuild_spawning"
+	TaskUpdatingPassword  TaskState = "updating_password"
 )
 
 // PowerState is Nova's power_state, an integer.

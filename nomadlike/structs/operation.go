@@ -11,6 +11,21 @@ const (
 	OpStop       OperationKind = "stop"
 	OpSoftReboot OperationKind = "reboot-soft"
 	OpHardReboot OperationKind = "reboot-hard"
+
+	OpPause       OperationKind = "pause"
+	OpUnpause     OperationKind = "unpause"
+	OpSuspend     OperationKind = "suspend"
+	OpResume      OperationKind = "resume"
+	OpRescue      OperationKind = "rescue"
+	OpUnrescue    OperationKind = "unrescue"
+	OpRebuild     OperationKind = "rebuild"
+	OpSetPassword OperationKind = "changePassword"
+	OpCrashDump   OperationKind = "trigger_crash_dump"
+
+	// Actions that are done at once and have no steps; they are recorded as the others are.
+	OpLock       OperationKind = "lock"
+	OpUnlock     OperationKind = "unlock"
+	OpResetState OperationKind = "resetState"
 )
 
 // OperationStatus is where an operation is.
@@ -42,6 +57,16 @@ const (
 	StepDestroy StepName = "destroy" // host: the guest and its disks are gone
 	StepRelease StepName = "release" // server: claim and quota are given back
 	StepFinish  StepName = "finish"  // server: the instance's new state is set
+
+	StepPause       StepName = "pause"    // host
+	StepUnpause     StepName = "unpause"  // host
+	StepSuspend     StepName = "suspend"  // host
+	StepResume      StepName = "resume"   // host
+	StepRescue      StepName = "rescue"   // host: the guest runs the rescue image, with its disks beside it
+	StepUnrescue    StepName = "unrescue" // host
+	StepRebuild     StepName = "rebuild"  // host: a new root disk of the instance's image
+	StepSetPassword StepName = "password" // host
+	StepCrashDump   StepName = "nmi"      // host
 )
 
 // Operation is one requested change to an instance: durable, stepwise, resumable. At most one runs per instance, except
@@ -77,8 +102,10 @@ type Operation struct {
 
 // OperationArgs are what the request said beyond its kind.
 type OperationArgs struct {
-	StopTimeout int64   `codec:"st"`  // seconds the guest may take to shut down by itself; 0 uses the default
-	PriorVM     VMState `codec:"pvm"` // vm_state before the operation, to go back to
+	StopTimeout int64   `codec:"st"`            // seconds the guest may take to shut down by itself; 0 uses the default
+	PriorVM     VMState `codec:"pvm"`           // vm_state before the operation, to go back to
+	ImageID     ImageID `codec:"img,omitempty"` // that a rescue boots
+	Secret      string  `codec:"sec,omitempty"` // a password for the guest; gone when the operation ends
 }
 
 // StepRecord is one finished attempt at a step.
@@ -103,9 +130,33 @@ func (o *Operation) Copy() *Operation {
 // OperationCreateRequest starts an operation on an existing instance. The state checks lock, vm_state and task_state by
 // Nova's table (KindConflict with Nova's words). Admin passes the lock.
 type OperationCreateRequest struct {
-	Operation Operation `codec:"o"`
-	Admin     bool      `codec:"adm"`
-	Now       Time      `codec:"now"`
+	Operation Operation        `codec:"o"`
+	Admin     bool             `codec:"adm"`
+	Rebuild   *InstanceRebuild `codec:"rb,omitempty"` // of a rebuild
+	Now       Time             `codec:"now"`
+}
+
+// InstanceRebuild is what a rebuild changes of the instance. It does so when the operation begins, as in Nova: a rebuild that failed is repeated, not undone.
+type InstanceRebuild struct {
+	ImageID        ImageID            `codec:"img"`
+	ImageSHA256    string             `codec:"sha"`
+	ImageProps     map[string]string  `codec:"ip"`
+	ImageMinDisk   int64              `codec:"imd"`
+	Name           *string            `codec:"n,omitempty"`
+	Metadata       *map[string]string `codec:"md,omitempty"`
+	SetDescription bool               `codec:"sd,omitempty"`
+	Description    *string            `codec:"d,omitempty"`
+	SetKey         bool               `codec:"sk,omitempty"`
+	KeyName        string             `codec:"k,omitempty"`
+	PublicKeys     []string           `codec:"pk,omitempty"`
+	SetUserData    bool               `codec:"su,omitempty"`
+	UserData       []byte             `codec:"ud,omitempty"`
+	SetTrusted     bool               `codec:"st,omitempty"`
+	TrustedCerts   []string           `codec:"tc,omitempty"`
+	Hostname       *string            `codec:"hn,omitempty"`
+	DiskConfig     *string            `codec:"dc,omitempty"`
+	AccessIPv4     *string            `codec:"a4,omitempty"`
+	AccessIPv6     *string            `codec:"a6,omitempty"`
 }
 
 // Outcome is how an attempt at a step ended, or what happened to an operation from outside.

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 
-	"github.com/kilonova-cloud/kilonova/nomadlike"
-	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
 	"github.com/kilonova-cloud/kilonova/nomadlike/state"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 	"github.com/kilonova-cloud/kilonova/server/compute/base"
@@ -76,28 +74,6 @@ func oneInstance(r *httpapi.Request, rd state.Reader, ins *structs.Instance, s s
 
 func (s *service) deleteInstance(r *httpapi.Request) (any, error) {
 	return s.begin(r, structs.OpDelete)
-}
-
-// operate returns the handler of an action that is one operation and has no arguments.
-func (s *service) operate(k structs.OperationKind) httpapi.Handler {
-	return func(r *httpapi.Request) (any, error) { return s.begin(r, k) }
-}
-
-// begin starts an operation on the instance of the URL. The state machine judges lock and states; its refusals are Nova's.
-func (s *service) begin(r *httpapi.Request, k structs.OperationKind) (any, error) {
-	rd, err := r.Core.Read(r.Context())
-	if err != nil {
-		return nil, err
-	}
-	ins, err := instanceOf(r, rd, r.Vars["id"])
-	if err != nil {
-		return nil, err
-	}
-	_, err = fsm.OperationCreate.Propose(r.Context(), r.Core, &structs.OperationCreateRequest{
-		Operation: structs.Operation{ID: structs.OperationID(nomadlike.NewUUID()), InstanceID: ins.ID, ProjectID: r.Token.ProjectID,
-			UserID: r.Token.UserID, RequestID: r.RequestID, Kind: k},
-		Admin: r.Token.IsAdmin(), Now: s.Time()})
-	return nil, err
 }
 
 func (s *service) rebootInstance(r *httpapi.Request) (any, error) {

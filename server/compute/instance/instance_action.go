@@ -33,9 +33,8 @@ func actedOn(r *httpapi.Request, rd state.Reader) (*structs.Instance, error) {
 
 // actionName is Nova's name of an operation; both reboots have one.
 func actionName(k structs.OperationKind) string {
-	switch k {
-	case structs.OpSoftReboot, structs.OpHardReboot:
-		return "reboot"
+	if t := operation.Of(k); t != nil {
+		return t.Action
 	}
 	return string(k)
 }
@@ -151,10 +150,13 @@ type actionEvent struct {
 	failure  string
 }
 
-// eventNames are Nova's names of what a host does for an operation.
-var eventNames = map[structs.OperationKind]string{structs.OpBuild: "compute__do_build_and_run_instance", structs.OpDelete: "compute_terminate_instance",
-	structs.OpStart: "compute_start_instance", structs.OpStop: "compute_stop_instance", structs.OpSoftReboot: "compute_reboot_instance",
-	structs.OpHardReboot: "compute_reboot_instance"}
+// eventName is Nova's name of what a host does for an operation.
+func eventName(k structs.OperationKind) string {
+	if t := operation.Of(k); t != nil {
+		return t.Event
+	}
+	return "compute_" + string(k)
+}
 
 // placementEvent is the event of a build that found no host; a placement that succeeded is no event, as in Nova.
 const placementEvent = "conductor_schedule_and_build_instances"
@@ -183,7 +185,7 @@ func eventsOf(rd state.Reader, op *structs.Operation) []actionEvent {
 			continue
 		}
 		if at != rec.HostID || len(events) == 0 {
-			events = append(events, actionEvent{name: eventNames[op.Kind], host: hostName(rec.HostID), started: rec.StartedAt})
+			events = append(events, actionEvent{name: eventName(op.Kind), host: hostName(rec.HostID), started: rec.StartedAt})
 			at = rec.HostID
 		}
 		e := &events[len(events)-1]
@@ -193,12 +195,12 @@ func eventsOf(rd state.Reader, op *structs.Operation) []actionEvent {
 		if at == op.HostID && len(events) > 0 {
 			events[len(events)-1].finished, events[len(events)-1].failure = 0, ""
 		} else {
-			events = append(events, actionEvent{name: eventNames[op.Kind], host: hostName(op.HostID), started: op.StartedAt})
+			events = append(events, actionEvent{name: eventName(op.Kind), host: hostName(op.HostID), started: op.StartedAt})
 		}
 	}
 	if op.Status == structs.OpCancelled && op.HostID != "" {
 		if len(events) == 0 || at != op.HostID {
-			events = append(events, actionEvent{name: eventNames[op.Kind], host: hostName(op.HostID), started: op.StartedAt})
+			events = append(events, actionEvent{name: eventName(op.Kind), host: hostName(op.HostID), started: op.StartedAt})
 		}
 		events[len(events)-1].finished, events[len(events)-1].failure = op.FinishedAt, op.Error
 	}

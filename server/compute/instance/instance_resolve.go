@@ -126,12 +126,9 @@ func resolveImage(r *httpapi.Request, rd state.Reader, in *instanceCreate, ins *
 	if in.ImageRef == "" {
 		return httpapi.BadRequest("Missing imageRef attribute")
 	}
-	img := rd.Image(structs.ImageID(strings.ToLower(in.ImageRef)))
-	if img == nil || img.Status == structs.ImageDeleted || !seesImage(r, img) {
-		return httpapi.BadRequest("Can not find requested image")
-	}
-	if img.Status != structs.ImageActive {
-		return httpapi.BadRequest("Image %s is not active.", img.ID)
+	img, err := activeImage(r, rd, in.ImageRef)
+	if err != nil {
+		return err
 	}
 	if err := imageFits(r, img, &ins.Flavor); err != nil {
 		return err

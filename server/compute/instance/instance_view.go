@@ -14,13 +14,14 @@ import (
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
 )
 
-// shape says which of Nova's three detailed views of an instance is wanted.
+// shape says which of Nova's detailed views of an instance is wanted.
 type shape uint8
 
 const (
-	shapeDetail shape = iota // an element of GET /servers/detail
-	shapeShow                // GET /servers/{id}: server_groups from 2.71 on
-	shapeUpdate              // PUT /servers/{id}: before 2.75 only what the base view has
+	shapeDetail  shape = iota // an element of GET /servers/detail
+	shapeShow                 // GET /servers/{id}: server_groups from 2.71 on
+	shapeUpdate               // PUT /servers/{id}: before 2.75 only what the base view has
+	shapeRebuild              // as shapeUpdate, with the key from 2.54 and the user data from 2.57 on
 )
 
 // viewer writes instances as one request sees them: its microversion, its rights, its links. What many instances share (host, hostId,
@@ -105,12 +106,25 @@ func (w *viewer) appendBasic(b []byte, i *structs.Instance) []byte {
 func (w *viewer) appendDetail(b []byte, i *structs.Instance, s shape) []byte {
 	b = append(b, '{')
 	b = w.appendBase(b, i)
-	full := s != shapeUpdate || w.version >= 75
+	full := s < shapeUpdate || w.version >= 75
 	if full {
 		b = w.appendExtended(b, i)
 	}
 	b = w.appendVersioned(b, i, s, full)
+	if s == shapeRebuild {
+		b = w.appendRebuilt(b, i, full)
+	}
 	return append(b, '}')
+}
+
+func (w *viewer) appendRebuilt(b []byte, i *structs.Instance, full bool) []byte {
+	if w.version >= 54 && !full {
+		b = base.AppendNullable(b, "key_name", i.KeyName)
+	}
+	if w.version >= 57 {
+		b = base.AppendNullable(b, "user_data", base64.StdEncoding.EncodeToString(i.UserData))
+	}
+	return b
 }
 
 // appendBase appends what every detailed view has had since 2.1.

@@ -64,6 +64,7 @@ func New(cfg Config, session string) *Client {
 	c := &Client{cfg: cfg, logger: cfg.Logger.Named("client"), session: session, hosts: map[structs.HostID]*Host{}, beat: time.Second, beatChanged: make(chan struct{}, 1)}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	rpc.Handle(cfg.RPC, "Client.ConsoleOutput", rpc.ServerOnly, c.consoleOutput)
+	c.registerHostCalls()
 	return c
 }
 

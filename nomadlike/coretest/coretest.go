@@ -21,6 +21,7 @@ type Core struct {
 	BlobStore nomadlike.Blobs
 	Console   func(ins *structs.Instance, lines int) ([]byte, error)
 	Info      nomadlike.ClusterInfo
+	HostCalls HostCalls
 	// Removable refuses the removal of Raft peers; nil allows it.
 	Removable func(id structs.ServerID, force bool) error
 
@@ -113,13 +114,18 @@ func (c *Core) AddHost(name string) *structs.Host {
 // every host step succeeds unless fail returns an error text for it.
 func (c *Core) Drive(fail func(op *structs.Operation) string) {
 	ctx, now := context.Background(), structs.TimeOf(time.Now())
+	type try struct {
+		evaluation structs.EvaluationID
+		host       structs.HostID
+	}
+	refused := map[try]bool{} // by the state machine: such a placement goes to the next host
 	for range 1000 {
 		r := c.store.Snapshot()
 		var plan structs.PlanApplyRequest
 		for e := range r.PendingEvaluations() {
 			p := structs.Placement{EvaluationID: e.ID, InstanceID: e.InstanceID, OperationID: e.OperationID}
 			for h := range r.Hosts() {
-				if ok, _ := h.Schedulable(); ok {
+				if ok, _ := h.Schedulable(); ok && !refused[try{e.ID, h.ID}] {
 					p.HostID = h.ID
 					break
 				}
@@ -140,8 +146,14 @@ func (c *Core) Drive(fail func(op *structs.Operation) string) {
 			return
 		}
 		plan.Now, report.Now = now, now
-		if _, err := fsm.PlanApply.Propose(ctx, c, &plan); err != nil {
+		results, err := fsm.PlanApply.Propose(ctx, c, &plan)
+		if err != nil {
 			panic(err)
+		}
+		for i, r := range results {
+			if p := &plan.Placements[i]; !r.Applied && !r.Stale {
+				refused[try{p.EvaluationID, p.HostID}] = true
+			}
 		}
 		if _, err := fsm.OperationReport.Propose(ctx, c, &report); err != nil {
 			panic(err)

@@ -39,6 +39,9 @@ func applyPlacement(tx *state.Txn, settings *structs.ClusterSettings, p *structs
 	if ok, why := h.Schedulable(); !ok {
 		return structs.PlacementResult{Reason: why}
 	}
+	if why := groupRefuses(tx, ins, h); why != "" {
+		return structs.PlacementResult{Reason: why}
+	}
 	want := scheduler.ResourcesOf(&ins.Flavor)
 	if !tx.HostUsage(h.ID).Used.Add(want).Fits(h.Capacity(settings)) {
 		return structs.PlacementResult{Reason: "another placement took the room"}

@@ -197,8 +197,11 @@ type None struct{}
 
 // onceOnly are the commands whose repetition would answer otherwise than the first time (a taken name). All others may be
 // repeated when nobody knows whether they were applied: their effect is bound to ids that the proposer chose.
-var onceOnly = map[Type]bool{FlavorCreate.Type: true, FlavorDelete.Type: true, KeypairCreate.Type: true, KeypairDelete.Type: true,
-	ImageUpsert.Type: true, ImageDelete.Type: true, IdentityUpsert.Type: true, HostDelete.Type: true}
+var onceOnly = map[Type]bool{FlavorCreate.Type: true, FlavorDelete.Type: true,
+	FlavorAccessAdd.Type: true, FlavorAccessRemove.Type: true, FlavorSpecsSet.Type: true, FlavorSpecDelete.Type: true, KeypairCreate.Type: true, KeypairDelete.Type: true,
+	ImageUpsert.Type: true, ImageDelete.Type: true, IdentityUpsert.Type: true, HostDelete.Type: true,
+	InstanceMetadata.Type: true, InstanceTags.Type: true, QuotaUpdate.Type: true, QuotaDelete.Type: true, QuotaClassUpdate.Type: true, ServerGroupDelete.Type: true,
+	AggregateCreate.Type: true, AggregateDelete.Type: true, AggregateAddHost.Type: true, AggregateRemoveHost.Type: true}
 
 // Repeatable reports whether the command may be proposed again when its fate is unknown.
 func Repeatable(t Type) bool { return !onceOnly[t] }

@@ -18,9 +18,11 @@ func applyHostRegister(tx *state.Txn, r *structs.HostRegisterRequest) (*structs.
 	old := tx.Host(h.ID)
 	if old == nil {
 		h.Num, h.Epoch, h.CreatedAt = tx.NextNum("hosts"), tx.FirstHostEpoch(), r.Now
+		h.SetZones(r.Host.Zone, "") // a host that is new is in no aggregate
 	} else {
 		h.Num, h.Epoch, h.CreatedAt = old.Num, old.Epoch, old.CreatedAt
 		h.Disabled, h.DisabledReason, h.ForcedDown = old.Disabled, old.DisabledReason, old.ForcedDown
+		h.SetZones(r.Host.Zone, old.AggregateZone)
 		if old.Session != h.Session {
 			if r.Host.Epoch != 0 && r.Host.Epoch != old.Epoch {
 				return nil, structs.Errorf(structs.KindConflict, "host %s has a newer session (epoch %d, not %d)", h.Name, old.Epoch, r.Host.Epoch)

@@ -46,6 +46,7 @@ var HostDelete = register(24, "host-delete", func(tx *state.Txn, r *structs.Host
 		ins.Cleanup = false
 		tx.PutInstance(ins)
 	}
+	leaveAggregates(tx, h.ID)
 	tx.DeleteHost(h.ID)
 	return None{}, nil
 })

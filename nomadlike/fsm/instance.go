@@ -23,6 +23,9 @@ func applyInstanceCreate(tx *state.Txn, r *structs.InstanceCreateRequest) ([]str
 	if err != nil {
 		return nil, err
 	}
+	if err := groupTakes(tx, &r.Instances[0], n); err != nil {
+		return nil, err
+	}
 	ids := make([]structs.InstanceID, n)
 	for i := range n {
 		ins := &r.Instances[i]
@@ -55,7 +58,7 @@ func alreadyMade(tx *state.Txn, r *structs.InstanceCreateRequest) []structs.Inst
 // quotaAllows returns how many of the request's instances, at most all and at least MinCount, the project's quota has room for.
 func quotaAllows(tx *state.Txn, r *structs.InstanceCreateRequest) (int, error) {
 	first := &r.Instances[0]
-	limits, used := tx.QuotaLimits(first.ProjectID), tx.QuotaUsage(first.ProjectID)
+	limits, used := tx.QuotaRoom(first.ProjectID, first.UserID)
 	cores, mem := int64(first.Flavor.VCPUs), first.Flavor.MemoryMiB
 	n := int64(len(r.Instances))
 	room := n

@@ -15,7 +15,7 @@ var KeypairCreate = register(9, "keypair-create", func(tx *state.Txn, r *structs
 	for range tx.Keypairs(k.UserID) {
 		n++
 	}
-	if limit := tx.ClusterSettings().DefaultQuota.KeyPairs; limit >= 0 && n >= limit {
+	if limit := tx.UserQuotaLimits(r.ProjectID, k.UserID).KeyPairs; limit >= 0 && n >= limit {
 		return nil, structs.Errorf(structs.KindQuota, "Quota exceeded, too many key pairs.")
 	}
 	k.ID = tx.NextNum("keypairs")

@@ -44,9 +44,9 @@ func (c *Cache) liveAttribute(h *candidate, name string) (any, bool) {
 	case "disk_mb_used":
 		return (whole.DiskGiB - free.DiskGiB) * 1024, true
 	case "num_instances":
-		return h.instances, true
+		return int64(h.instances), true
 	case "num_io_ops":
-		return h.building, true
+		return int64(h.building), true
 	case "cpu_allocation_ratio":
 		return c.settings.CPURatio, true
 	case "ram_allocation_ratio":

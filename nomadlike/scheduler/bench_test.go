@@ -62,6 +62,29 @@ func BenchmarkRefresh1000(b *testing.B)    { benchRefresh(b, 1000) }
 func BenchmarkRefresh10000(b *testing.B)   { benchRefresh(b, 10000) }
 func BenchmarkUnchanged10000(b *testing.B) { benchUnchanged(b, 10000) }
 
+// BenchmarkPickAggregates10000 is a pick with every aggregate filter over 20 aggregates, each with multipliers of its own, that overlap.
+func BenchmarkPickAggregates10000(b *testing.B) {
+	w := bigWorld(10000)
+	w.settle(func(s *structs.ClusterSettings) { s.Filters = FilterNames() })
+	for n := range 20 {
+		var in []*structs.Host
+		for i := n; i < 10000; i += 5 + n%3 {
+			in = append(in, hostNo(i))
+		}
+		w.aggregate(n+1, in, "ssd", "true", "filter_tenant_id", "p1,p2", "instance_type", "small", "max_instances_per_host", fmt.Sprint(40+n), "ram_weight_multiplier", fmt.Sprint(n))
+	}
+	s := w.scheduler(b, nil)
+	r := benchRequest(0)
+	r.ProjectID, r.Flavor = "p1", "small"
+	r.ExtraSpecs["aggregate_instance_extra_specs:ssd"] = "true"
+	requests := []Request{r}
+	s.Place(requests)
+	b.ReportAllocs()
+	for b.Loop() {
+		s.Place(requests)
+	}
+}
+
 // benchRefresh measures the cache's way to a moment in which one usage changed.
 func benchRefresh(b *testing.B, hosts int) {
 	w, cache := bigWorld(hosts), NewCache()

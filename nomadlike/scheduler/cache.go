@@ -20,8 +20,9 @@ type candidate struct {
 	usage     *structs.HostUsage // nil: nothing was ever claimed
 	used      structs.Resources
 	free      structs.Resources // capacity under the ratios, less used; below 0 when overcommitted
-	instances int64
-	building  int64
+	instances int32
+	building  int32
+	group     *group                // of its aggregates
 	raw       [weigherCount]float64 // see weigh
 	class     int32                 // number of its class in this cache
 	up        bool                  // Host.Schedulable
@@ -36,16 +37,17 @@ func (h *candidate) unrationed() structs.Resources {
 // depends on what it holds but speed. It belongs to one goroutine, and has no use for more than one state.Store.
 type Cache struct {
 	// What was read last. A table's watch channel belongs to one version of the table: the same channel, the same content.
-	hostsVersion, usagesVersion <-chan struct{}
-	settings                    *structs.ClusterSettings
-	multipliers                 [weigherCount]float64
-	filters                     []filter // in order of refusal
-	live                        []placedLive
+	hostsVersion, usagesVersion, aggregatesVersion <-chan struct{}
+	settings                                       *structs.ClusterSettings
+	multipliers                                    [weigherCount]float64
+	filters                                        []filter // in order of refusal
+	live                                           []placedLive
 
-	hosts      []candidate      // by host id
-	classes    map[uint64]int32 // class to its number
+	hosts      []candidate        // by host id
+	classes    map[classKey]int32 // to its number
 	classCount int32
 	profiles   map[string]*profile
+	groups     grouping
 
 	planned []int // hosts that the running Place planned on; empty between calls
 
@@ -62,7 +64,7 @@ type Cache struct {
 
 // NewCache returns an empty cache.
 func NewCache() *Cache {
-	return &Cache{classes: map[uint64]int32{}, profiles: map[string]*profile{}}
+	return &Cache{classes: map[classKey]int32{}, profiles: map[string]*profile{}}
 }
 
 // refresh brings the cache to the reader's moment, which may also be an older one. What did not change is not looked at:
@@ -72,7 +74,9 @@ func (c *Cache) refresh(r state.Reader) error {
 	if err != nil {
 		return err
 	}
-	hosts, usages := r.HostsWatch(), usagesVersion(r)
+	hosts, usages, aggregates := r.HostsWatch(), usagesVersion(r), r.AggregatesWatch()
+	// Groups depend on the settings' filters and multipliers. They are known before hosts are adopted.
+	regrouped := (recapacitated || aggregates != c.aggregatesVersion) && c.regroup(r)
 	if hosts != c.hostsVersion {
 		c.refreshHosts(r)
 	}
@@ -84,7 +88,13 @@ func (c *Cache) refresh(r state.Reader) error {
 			c.recount(&c.hosts[i])
 		}
 	}
-	c.hostsVersion, c.usagesVersion = hosts, usages
+	if regrouped {
+		for i := range c.hosts {
+			c.hosts[i].group = c.groupOf(c.hosts[i].host.ID)
+		}
+		c.reclass()
+	}
+	c.hostsVersion, c.usagesVersion, c.aggregatesVersion = hosts, usages, aggregates
 	return nil
 }
 
@@ -164,16 +174,20 @@ func (c *Cache) relist(r state.Reader) {
 func (c *Cache) adopt(h *candidate, host *structs.Host) {
 	h.host = host
 	h.up, _ = host.Schedulable()
-	h.class = c.classNumber(host)
+	h.group = c.groupOf(host.ID)
+	h.class = c.classNumber(h)
 	c.recount(h)
 }
 
-func (c *Cache) classNumber(host *structs.Host) int32 {
-	class := classOf(host)
-	n, ok := c.classes[class]
+func (c *Cache) classNumber(h *candidate) int32 {
+	key := classKey{class: classOf(h.host), zone: h.host.Zone}
+	if c.groups.classed {
+		key.group = h.group.number
+	}
+	n, ok := c.classes[key]
 	if !ok {
 		n = c.classCount
-		c.classes[class] = n
+		c.classes[key] = n
 		c.classCount++
 	}
 	return n
@@ -185,7 +199,7 @@ func (c *Cache) reclass() {
 	clear(c.profiles)
 	c.classCount = 0
 	for i := range c.hosts {
-		c.hosts[i].class = c.classNumber(c.hosts[i].host)
+		c.hosts[i].class = c.classNumber(&c.hosts[i])
 	}
 }
 
@@ -221,7 +235,7 @@ func (c *Cache) use(h *candidate, u *structs.HostUsage) {
 func (c *Cache) recount(h *candidate) {
 	h.used, h.instances, h.building = structs.Resources{}, 0, 0
 	if h.usage != nil {
-		h.used, h.instances, h.building = h.usage.Used, h.usage.Instances, h.usage.Building
+		h.used, h.instances, h.building = h.usage.Used, int32(h.usage.Instances), int32(h.usage.Building)
 	}
 	h.free = h.host.Capacity(c.settings).Sub(h.used)
 	h.weigh()

@@ -11,14 +11,13 @@ import (
 
 // classLayout is in the top byte of a class: it goes up whenever ClassOf hashes other things than before, so that a class
 // that another version of this program computed is not mistaken for one of ours.
-const classLayout = 1
+const classLayout = 2
 
-// ClassOf hashes all that static filters read of a host: hosts of one class are alike to them. Whoever registers a host
+// ClassOf hashes all that static filters read of what a host says of itself; what the cluster says of it, its zone and its aggregates, is added by classKey. Whoever registers a host
 // stores it as Host.Class. It is never 0; a host whose Class is 0 or of another layout is classed anew by the cache.
 func ClassOf(h *structs.Host) uint64 {
 	f := fnv.New64a()
-	b := appendString(nil, h.Zone)
-	b = appendString(b, h.HypervisorType)
+	b := appendString(nil, h.HypervisorType)
 	b = binary.AppendVarint(b, h.HypervisorVersion)
 	b = appendStrings(b, h.Architectures)
 	b = appendStrings(b, h.Traits)
@@ -41,6 +40,13 @@ func appendStrings(b []byte, list []string) []byte {
 		b = appendString(b, s)
 	}
 	return b
+}
+
+// classKey is all that static filters read of a host: hosts with the same one are alike to them.
+type classKey struct {
+	class uint64
+	zone  string
+	group int32 // 0 while no filter that runs reads groups
 }
 
 // classOf returns the stored class when this version of the program may trust it.

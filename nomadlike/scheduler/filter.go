@@ -19,13 +19,17 @@ type filter interface {
 	name() string
 }
 
-// staticFilter reads of a host only what ClassOf hashes, and of a request only its profile. INVARIANT: a field that a
-// refuse method newly reads is added to ClassOf, with a new classLayout; else a verdict is remembered for the wrong hosts.
+// staticFilter reads of a host only its zone, its group and what ClassOf hashes, and of a request only its profile. INVARIANT: a field that a
+// refuse method newly reads is added to ClassOf, with a new classLayout, or to classKey; else a verdict is remembered for the wrong hosts.
 type staticFilter interface {
 	filter
 	// refuse says why the host is refused, without the host's name; "" passes.
-	refuse(p *profile, h *structs.Host) string
+	refuse(p *profile, h *candidate) string
 }
+
+// That the filters are what they are meant to be: one whose refuse had another signature would never be asked.
+var _ = []staticFilter{availabilityZone{}, placementTraits{}, placementCapacity{}, computeCapabilitiesFilter{}, imagePropertiesFilter{}, aggregateInstanceExtraSpecs{},
+	aggregateImageProperties{}, aggregateMultiTenancy{}, aggregateTypeAffinity{}}
 
 // liveFilter reads load, health, or a host's own name: what differs between hosts of one class.
 type liveFilter interface {
@@ -43,10 +47,15 @@ var always = []filter{requestedHost{}, availabilityZone{}, avoidHosts{}, placeme
 
 // known are the filters that ClusterSettings.Filters may name.
 var known = []filter{allHostsFilter{}, computeFilter{}, computeCapabilitiesFilter{}, imagePropertiesFilter{}, sameHostFilter{},
-	differentHostFilter{}, simpleCIDRAffinityFilter{}, jsonFilter{}, ioOpsFilter{}, numInstancesFilter{}}
+	differentHostFilter{}, simpleCIDRAffinityFilter{}, jsonFilter{}, ioOpsFilter{}, numInstancesFilter{},
+	aggregateInstanceExtraSpecs{}, aggregateImageProperties{}, aggregateMultiTenancy{}, aggregateTypeAffinity{}, aggregateIoOps{}, aggregateNumInstances{},
+	antiAffinityFilter{}, affinityFilter{}}
 
-// defaultFilters are Nova's default [filter_scheduler]enabled_filters, without those for server groups.
-var defaultFilters = []string{"ComputeFilter", "ComputeCapabilitiesFilter", "ImagePropertiesFilter"}
+// enforced run first when they are not configured, because the plan applier refuses what they refuse.
+var enforced = []filter{computeFilter{}, antiAffinityFilter{}, affinityFilter{}}
+
+// defaultFilters are Nova's default [filter_scheduler]enabled_filters.
+var defaultFilters = []string{"ComputeFilter", "ComputeCapabilitiesFilter", "ImagePropertiesFilter", "ServerGroupAntiAffinityFilter", "ServerGroupAffinityFilter"}
 
 // goneFilters are filters that Nova had, with the release that dropped them and what does their work.
 var goneFilters = map[string]string{
@@ -66,9 +75,7 @@ var goneFilters = map[string]string{
 }
 
 // missingFilters are Nova's filters about things that this cluster's model does not have.
-var missingFilters = []string{"ServerGroupAntiAffinityFilter", "ServerGroupAffinityFilter", "AggregateInstanceExtraSpecsFilter",
-	"AggregateImagePropertiesIsolation", "AggregateMultiTenancyIsolation", "AggregateTypeAffinityFilter", "IsolatedHostsFilter",
-	"AggregateIoOpsFilter", "AggregateNumInstancesFilter", "MetricsFilter", "NUMATopologyFilter", "PciPassthroughFilter"}
+var missingFilters = []string{"IsolatedHostsFilter", "MetricsFilter", "NUMATopologyFilter", "PciPassthroughFilter"}
 
 // FilterNames returns the names that ClusterSettings.Filters may have.
 func FilterNames() []string { return names(known) }
@@ -103,15 +110,17 @@ func Validate(s *structs.ClusterSettings) error {
 }
 
 // filtersOf returns the filters that the settings ask for, in order of refusal: those that always run, then the configured
-// ones. ComputeFilter runs first of those even when it is not configured, because the plan applier refuses what it refuses.
+// ones.
 func filtersOf(s *structs.ClusterSettings) ([]filter, error) {
 	want := s.Filters
 	if len(want) == 0 {
 		want = defaultFilters
 	}
 	out := slices.Clone(always)
-	if !slices.Contains(want, computeFilter{}.name()) {
-		out = append(out, computeFilter{})
+	for _, f := range enforced {
+		if !slices.Contains(want, f.name()) {
+			out = append(out, f)
+		}
 	}
 	for i, name := range want {
 		if slices.Contains(want[:i], name) {

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 )
 
 // specMaxPhysAddr asks for a width of physical addresses; Nova turns it into a capability of cpu_info.
@@ -49,10 +47,10 @@ type computeCapabilitiesFilter struct{}
 
 func (computeCapabilitiesFilter) name() string { return "ComputeCapabilitiesFilter" }
 
-func (computeCapabilitiesFilter) refuse(p *profile, h *structs.Host) string {
+func (computeCapabilitiesFilter) refuse(p *profile, h *candidate) string {
 	for i := range p.capabilities {
 		c := &p.capabilities[i]
-		root, ok := staticAttribute(h, c.path[0])
+		root, ok := staticAttribute(h.host, c.path[0])
 		if !c.holds(root, ok) {
 			return c.why(root, ok)
 		}

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 )
 
 // imageKeys are the image properties that imageNeeds reads, the present name before the old one.
@@ -73,7 +71,8 @@ type imagePropertiesFilter struct{}
 
 func (imagePropertiesFilter) name() string { return "ImagePropertiesFilter" }
 
-func (imagePropertiesFilter) refuse(p *profile, h *structs.Host) string {
+func (imagePropertiesFilter) refuse(p *profile, c *candidate) string {
+	h := c.host
 	n := &p.image
 	if n.addressBits != "" {
 		c := capability{key: "hw_maxphysaddr_bits", path: []string{"cpu_info", "maxphysaddr", "bits"}, expr: ">= " + n.addressBits}

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 )
 
 // requestedHost passes the host that was asked for by name; Nova asks Placement for in_tree=<its node>. Names compare
@@ -22,15 +20,16 @@ func (requestedHost) why(q *query, _ *candidate) string {
 }
 
 // availabilityZone passes hosts in the zone that was asked for. Nova maps the zone to its aggregates' members
-// (map_az_to_placement_aggregate); here the zone is the host's own.
+// (map_az_to_placement_aggregate); here the zone is the host's, which the state works out
+// of its aggregates (structs.Host.SetZones).
 type availabilityZone struct{}
 
 func (availabilityZone) name() string { return "AvailabilityZone" }
-func (availabilityZone) refuse(p *profile, h *structs.Host) string {
-	if p.zone == "" || p.zone == h.Zone {
+func (availabilityZone) refuse(p *profile, h *candidate) string {
+	if p.zone == "" || p.zone == h.host.Zone {
 		return ""
 	}
-	return fmt.Sprintf("zone %q was asked for, it is in %q", p.zone, h.Zone)
+	return fmt.Sprintf("zone %q was asked for, it is in %q", p.zone, h.host.Zone)
 }
 
 // avoidHosts passes hosts where the operation has not failed before; Nova's reschedules take the next alternate host.
@@ -47,14 +46,14 @@ func (avoidHosts) why(*query, *candidate) string    { return "this operation fai
 type placementTraits struct{}
 
 func (placementTraits) name() string { return "PlacementTraits" }
-func (placementTraits) refuse(p *profile, h *structs.Host) string {
+func (placementTraits) refuse(p *profile, h *candidate) string {
 	for _, t := range p.required {
-		if !slices.Contains(h.Traits, t) {
+		if !slices.Contains(h.host.Traits, t) {
 			return "lacks the required trait " + t
 		}
 	}
 	for _, t := range p.forbidden {
-		if slices.Contains(h.Traits, t) {
+		if slices.Contains(h.host.Traits, t) {
 			return "has the forbidden trait " + t
 		}
 	}
@@ -86,7 +85,7 @@ func (placementCapacity) why(q *query, h *candidate) string {
 	return strings.Join(parts, "; ")
 }
 
-func (placementCapacity) refuse(p *profile, _ *structs.Host) string {
+func (placementCapacity) refuse(p *profile, _ *candidate) string {
 	if len(p.classes) == 0 {
 		return ""
 	}

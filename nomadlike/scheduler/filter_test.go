@@ -270,7 +270,8 @@ func TestValidate(t *testing.T) {
 	s.Filters = FilterNames()
 	s.Weights = map[string]float64{"NumInstancesWeigher": -1}
 	require.NoError(t, Validate(&s))
-	require.Equal(t, []string{"ComputeFilter", "ComputeCapabilitiesFilter", "ImagePropertiesFilter"}, DefaultFilters())
+	require.Equal(t, []string{"ComputeFilter", "ComputeCapabilitiesFilter", "ImagePropertiesFilter", "ServerGroupAntiAffinityFilter", "ServerGroupAffinityFilter"},
+		DefaultFilters())
 
 	w := newWorld()
 	w.settle(filters("NoFilter"))

@@ -53,6 +53,18 @@ func (w *world) claim(instance string, h structs.HostID, r structs.Resources) {
 	})
 }
 
+// aggregate writes an aggregate of hosts with metadata, key after value.
+func (w *world) aggregate(id int, hosts []*structs.Host, metadata ...string) {
+	a := &structs.Aggregate{ID: structs.AggregateID(id), Name: fmt.Sprint("aggregate-", id), Metadata: map[string]string{}}
+	for _, h := range hosts {
+		a.Hosts = append(a.Hosts, h.ID)
+	}
+	for i := 0; i < len(metadata); i += 2 {
+		a.Metadata[metadata[i]] = metadata[i+1]
+	}
+	w.write(func(tx *state.Txn) { tx.PutAggregate(a) })
+}
+
 // settle writes settings.
 func (w *world) settle(f func(s *structs.ClusterSettings)) {
 	s := structs.DefaultClusterSettings()

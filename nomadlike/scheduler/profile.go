@@ -17,6 +17,11 @@ type profile struct {
 	classes      []string     // resource classes asked for that no host has, sorted
 	image        imageNeeds
 
+	// Of aggregates; project and flavor are "" and imageProperties are nil while no host's verdict depends on them.
+	aggregateSpecs  []aggregateSpec
+	project, flavor string
+	imageProperties []imageProperty
+
 	verdicts []uint8          // by class number: verdictUnknown, or filter position + verdictBase; passes + verdictBase at most
 	whys     map[int32]string // by class number: why the class is refused
 }
@@ -32,6 +37,7 @@ type query struct {
 	*Request
 	*profile
 	hints     hints
+	servers   serverGroup
 	scheduler *Scheduler
 }
 
@@ -42,19 +48,20 @@ func (s *Scheduler) query(r *Request) *query {
 	if len(r.Hints) > 2 { // not empty, "{}" or "[]"
 		q.hints = s.parseHints(r.Hints)
 	}
+	q.servers = s.serverGroup(r)
 	return q
 }
 
 // profileOf returns the profile of the request's kind, parsed at its first sight.
 func (c *Cache) profileOf(r *Request) *profile {
-	c.signature = appendSignature(c.signature[:0], r, &c.pairs)
+	c.signature = c.appendSignature(c.signature[:0], r)
 	if p, ok := c.profiles[string(c.signature)]; ok {
 		return p
 	}
 	if len(c.profiles) >= maxProfiles {
 		clear(c.profiles)
 	}
-	p := parseProfile(r)
+	p := c.parseProfile(r)
 	c.profiles[string(c.signature)] = p
 	return p
 }
@@ -66,16 +73,22 @@ type pair struct {
 }
 
 // appendSignature appends an encoding of all that parseProfile reads: equal bytes mean equal profiles.
-func appendSignature(b []byte, r *Request, scratch *[]pair) []byte {
+func (c *Cache) appendSignature(b []byte, r *Request) []byte {
 	b = appendString(b, r.Zone)
-	pairs := (*scratch)[:0]
+	if c.groups.tenants {
+		b = appendString(b, string(r.ProjectID))
+	}
+	if c.groups.types {
+		b = appendString(b, r.Flavor)
+	}
+	pairs := c.pairs[:0]
 	for k, v := range r.ExtraSpecs {
 		if specMatters(k) {
 			pairs = append(pairs, pair{'s', k, v})
 		}
 	}
 	for k, v := range r.ImageProps {
-		if propertyMatters(k) {
+		if propertyMatters(k) || c.groups.properties[k] {
 			pairs = append(pairs, pair{'i', k, v})
 		}
 	}
@@ -89,7 +102,7 @@ func appendSignature(b []byte, r *Request, scratch *[]pair) []byte {
 		b = append(b, p.kind)
 		b = appendString(appendString(b, p.key), p.value)
 	}
-	*scratch = pairs
+	c.pairs = pairs
 	return b
 }
 
@@ -99,7 +112,7 @@ func appendString(b []byte, s string) []byte {
 
 // specMatters reports whether a filter of this package reads the extra spec.
 func specMatters(key string) bool {
-	if !strings.Contains(key, ":") || key == specMaxPhysAddr || strings.HasPrefix(key, "capabilities:") {
+	if !strings.Contains(key, ":") || key == specMaxPhysAddr || strings.HasPrefix(key, "capabilities:") || strings.HasPrefix(key, aggregateScope) {
 		return true
 	}
 	if _, ok := grouped(key, "trait"); ok {
@@ -113,10 +126,11 @@ func propertyMatters(key string) bool {
 	return strings.HasPrefix(key, "trait:") || slices.Contains(imageKeys, key)
 }
 
-func parseProfile(r *Request) *profile {
+func (c *Cache) parseProfile(r *Request) *profile {
 	p := &profile{zone: r.Zone, image: parseImageNeeds(r.ImageProps)}
 	for key, value := range r.ExtraSpecs {
 		p.addCapability(key, value)
+		p.addAggregateSpec(key, value)
 		if t, ok := grouped(key, "trait"); ok {
 			switch value {
 			case "required":
@@ -133,6 +147,15 @@ func parseProfile(r *Request) *profile {
 		if t, ok := strings.CutPrefix(key, "trait:"); ok && value == "required" {
 			p.required = append(p.required, t)
 		}
+		if value != "" && c.groups.properties[key] {
+			p.imageProperties = append(p.imageProperties, imageProperty{key, value})
+		}
+	}
+	if c.groups.tenants {
+		p.project = string(r.ProjectID)
+	}
+	if c.groups.types {
+		p.flavor = r.Flavor
 	}
 	slices.Sort(p.required)
 	p.required = slices.Compact(p.required)
@@ -140,6 +163,8 @@ func parseProfile(r *Request) *profile {
 	slices.Sort(p.classes)
 	slices.SortFunc(p.capabilities, compareCapabilities)
 	slices.SortFunc(p.liveCaps, compareCapabilities)
+	slices.SortFunc(p.aggregateSpecs, compareAggregateSpecs)
+	slices.SortFunc(p.imageProperties, func(a, b imageProperty) int { return strings.Compare(a.key, b.key) })
 	return p
 }
 
@@ -167,7 +192,7 @@ func (c *Cache) judge(q *query, h *candidate) int {
 		if !ok {
 			continue
 		}
-		if why := f.refuse(q.profile, h.host); why != "" {
+		if why := f.refuse(q.profile, h); why != "" {
 			at = i
 			if q.profile.whys == nil {
 				q.profile.whys = map[int32]string{}

@@ -47,6 +47,10 @@ func drawRequest(t *rapid.T, n int) Request {
 	set(r.ExtraSpecs, "trait:B", "required", "forbidden")
 	set(r.ExtraSpecs, "capabilities:rack", "r1", "r2", "r3")
 	set(r.ExtraSpecs, "capabilities:free_ram_mb", ">= 1024", ">= 8000")
+	r.ProjectID, r.Flavor = structs.ProjectID(rapid.SampledFrom([]string{"p1", "p2"}).Draw(t, "project")), rapid.SampledFrom([]string{"f1", "f2"}).Draw(t, "flavor")
+	set(r.ExtraSpecs, "aggregate_instance_extra_specs:ssd", "true", "false")
+	set(r.ExtraSpecs, "gpu", "s== 1", "s== 2")
+	set(r.ImageProps, "os_distro", "y", "")
 	set(r.ImageProps, "hw_architecture", "x86_64", "aarch64")
 	set(r.ImageProps, "trait:A", "required")
 	if chance(t, 5, "zoned") {
@@ -59,6 +63,34 @@ func drawRequest(t *rapid.T, n int) Request {
 		r.Avoid = append(r.Avoid, hostNo(rapid.IntRange(0, 12).Draw(t, "a")).ID)
 	}
 	return r
+}
+
+// drawAggregate returns one of a few aggregates; its zone is no matter of the scheduler's.
+func drawAggregate(t *rapid.T) *structs.Aggregate {
+	n := rapid.IntRange(1, 4).Draw(t, "aggregate")
+	a := &structs.Aggregate{ID: structs.AggregateID(n), Name: fmt.Sprint("a", n), Metadata: map[string]string{}}
+	for i := range 13 {
+		if chance(t, 3, "member") {
+			a.Hosts = append(a.Hosts, hostNo(i).ID)
+		}
+	}
+	set := func(k string, values ...string) {
+		if chance(t, 4, k) {
+			a.Metadata[k] = rapid.SampledFrom(values).Draw(t, "value")
+		}
+	}
+	set("ssd", "true", "false", "true , false")
+	set("gpu", "1", "2,3", "")
+	set("os_distro", "x", "y", "x,y")
+	set("filter_tenant_id", "p1", "p2", "p1,p2")
+	set("filter_tenant_id.2", "p2", "other")
+	set("instance_type", "f1", "f2, f1", "")
+	set("max_io_ops_per_host", "1", "4", "many")
+	set("max_instances_per_host", "1", "0", "-1")
+	for _, w := range weighers {
+		set(w.option, "-1", "0.5", "2", "nan", "x")
+	}
+	return a
 }
 
 func drawSettings(t *rapid.T) structs.ClusterSettings {
@@ -83,7 +115,7 @@ func drawSettings(t *rapid.T) structs.ClusterSettings {
 func mutate(t *rapid.T, w *world) {
 	n := rapid.IntRange(0, 12).Draw(t, "which")
 	w.write(func(tx *state.Txn) {
-		switch rapid.IntRange(0, 5).Draw(t, "what") {
+		switch rapid.IntRange(0, 7).Draw(t, "what") {
 		case 0, 1:
 			tx.PutHost(drawHost(t, n))
 		case 2:
@@ -93,6 +125,10 @@ func mutate(t *rapid.T, w *world) {
 			tx.DeleteClaim(structs.InstanceID(fmt.Sprint("x", rapid.IntRange(0, 9).Draw(t, "i"))), hostNo(n).ID)
 		case 4:
 			tx.AddHostBuilding(hostNo(n).ID, rapid.Int64Range(0, 9).Draw(t, "building"))
+		case 6:
+			tx.PutAggregate(drawAggregate(t))
+		case 7:
+			tx.DeleteAggregate(structs.AggregateID(rapid.IntRange(1, 4).Draw(t, "aggregate")))
 		case 5:
 			s := drawSettings(t)
 			tx.PutClusterSettings(&s)
@@ -101,7 +137,7 @@ func mutate(t *rapid.T, w *world) {
 }
 
 func referenceOf(r state.Reader) *reference {
-	m := &reference{settings: r.ClusterSettings(), hosts: slices.Collect(r.Hosts()), usage: map[structs.HostID]structs.HostUsage{}}
+	m := &reference{settings: r.ClusterSettings(), hosts: slices.Collect(r.Hosts()), aggregates: slices.Collect(r.Aggregates()), usage: map[structs.HostID]structs.HostUsage{}}
 	for u := range r.HostUsages() {
 		m.usage[u.HostID] = *u
 	}

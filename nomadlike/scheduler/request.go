@@ -13,6 +13,9 @@ type Request struct {
 	EvaluationID structs.EvaluationID
 	InstanceID   structs.InstanceID
 	OperationID  structs.OperationID
+	ProjectID    structs.ProjectID
+	Flavor       string                // its name
+	ServerGroup  structs.ServerGroupID // "" is none
 	Resources    structs.Resources
 	ExtraSpecs   map[string]string // of the flavor
 	ImageProps   map[string]string
@@ -29,7 +32,7 @@ func RequestOf(r state.Reader, e *structs.Evaluation) (Request, bool) {
 	if op == nil || ins == nil || ins.OperationID != op.ID || op.Status != structs.OpRunning || op.Step != structs.StepPlace {
 		return Request{}, false
 	}
-	return Request{EvaluationID: e.ID, InstanceID: ins.ID, OperationID: op.ID, Resources: ResourcesOf(&ins.Flavor), ExtraSpecs: ins.Flavor.ExtraSpecs,
+	return Request{EvaluationID: e.ID, InstanceID: ins.ID, OperationID: op.ID, ProjectID: ins.ProjectID, Flavor: ins.Flavor.Name, ServerGroup: ins.ServerGroupID, Resources: ResourcesOf(&ins.Flavor), ExtraSpecs: ins.Flavor.ExtraSpecs,
 		ImageProps: ins.ImageProps, Zone: ins.PinnedZone, Host: ins.RequestedHost, Avoid: op.AvoidHosts, Hints: ins.SchedulerHints}, true
 }
 

@@ -151,14 +151,14 @@ func TestRequestOf(t *testing.T) {
 	}
 }
 
-// Every field that a static filter can read changes the class, and nothing that changes with load does.
+// Every field of what a host says of itself that a static filter can read changes the class; nothing does that changes with load, and not the zone, which aggregates change.
 func TestClassOf(t *testing.T) {
 	t.Parallel()
 	base := ClassOf(hostNo(1))
 	require.Equal(t, base, ClassOf(hostNo(2)))
 	seen := map[uint64]string{base: "base"}
 	for name, f := range map[string]func(h *structs.Host){
-		"zone": func(h *structs.Host) { h.Zone = "x" }, "type": func(h *structs.Host) { h.HypervisorType = "x" },
+		"type":    func(h *structs.Host) { h.HypervisorType = "x" },
 		"version": func(h *structs.Host) { h.HypervisorVersion++ }, "arch": func(h *structs.Host) { h.Architectures = append(h.Architectures, "x") },
 		"traits": func(h *structs.Host) { h.Traits = h.Traits[:1] }, "cpu arch": func(h *structs.Host) { h.CPUInfo.Arch = "x" },
 		"model": func(h *structs.Host) { h.CPUInfo.Model = "x" }, "vendor": func(h *structs.Host) { h.CPUInfo.Vendor = "x" },
@@ -173,7 +173,7 @@ func TestClassOf(t *testing.T) {
 		seen[c] = name
 	}
 	load := hostNo(1)
-	load.Disabled, load.Status, load.Total, load.Epoch, load.Name = true, structs.HostDown, structs.Resources{VCPUs: 1}, 7, "x"
+	load.Disabled, load.Status, load.Total, load.Epoch, load.Name, load.Zone = true, structs.HostDown, structs.Resources{VCPUs: 1}, 7, "x", "x"
 	require.Equal(t, base, ClassOf(load))
 	old := hostNo(1)
 	old.Class = 77

@@ -16,22 +16,27 @@ const (
 	weighDisk
 	weighIoOps
 	weighNumInstances
+	weighSoftAffinity // these two only of requests with a server group: see weighMembers
+	weighSoftAntiAffinity
 	weigherCount
 )
 
 // weigher is one of Nova's: what it measures is in candidate.weigh.
 type weigher struct {
 	name       string
+	option     string  // Nova's, and the key in the metadata of aggregates: the least of a host's aggregates goes before the settings' multiplier
 	multiplier float64 // Nova's default
 	fromZero   bool    // values below 0 count as 0, and 0 is the least of the scale
 }
 
 var weighers = [weigherCount]weigher{
-	weighRAM:          {"RAMWeigher", 1, true},
-	weighCPU:          {"CPUWeigher", 1, true},
-	weighDisk:         {"DiskWeigher", 1, true},
-	weighIoOps:        {"IoOpsWeigher", -1, true},
-	weighNumInstances: {"NumInstancesWeigher", 0, false},
+	weighRAM:              {"RAMWeigher", "ram_weight_multiplier", 1, true},
+	weighCPU:              {"CPUWeigher", "cpu_weight_multiplier", 1, true},
+	weighDisk:             {"DiskWeigher", "disk_weight_multiplier", 1, true},
+	weighIoOps:            {"IoOpsWeigher", "io_ops_weight_multiplier", -1, true},
+	weighNumInstances:     {"NumInstancesWeigher", "num_instances_weight_multiplier", 0, false},
+	weighSoftAffinity:     {"ServerGroupSoftAffinityWeigher", "soft_affinity_weight_multiplier", 1, false},
+	weighSoftAntiAffinity: {"ServerGroupSoftAntiAffinityWeigher", "soft_anti_affinity_weight_multiplier", 1, false},
 }
 
 // WeigherNames returns the keys that ClusterSettings.Weights may have.
@@ -80,6 +85,7 @@ func (h *candidate) weigh() {
 type scale struct {
 	weigher     int
 	low, factor float64
+	span        float64 // factor is the settings' multiplier through it
 }
 
 // scales returns the scales over the feasible hosts: each weigher's values are stretched to 0…1 between the least and the
@@ -87,7 +93,7 @@ type scale struct {
 func (c *Cache) scales() []scale {
 	c.scaled = c.scaled[:0]
 	for w, m := range c.multipliers {
-		if m == 0 {
+		if m == 0 && !c.groups.weighed || w >= weighSoftAffinity && !c.query.servers.soft() {
 			continue
 		}
 		low, high := math.Inf(1), math.Inf(-1)
@@ -99,7 +105,7 @@ func (c *Cache) scales() []scale {
 			low, high = 0, max(high, 0)
 		}
 		if high > low {
-			c.scaled = append(c.scaled, scale{w, low, m / (high - low)})
+			c.scaled = append(c.scaled, scale{w, low, m / (high - low), high - low})
 		}
 	}
 	return c.scaled
@@ -114,6 +120,19 @@ func (h *candidate) weight(scales []scale) float64 {
 	return sum
 }
 
+// ownWeight is weight with the multipliers of the host's aggregates where they have any.
+func (h *candidate) ownWeight(scales []scale) float64 {
+	own := h.group.multipliers
+	if own == nil {
+		return h.weight(scales)
+	}
+	sum := 0.0
+	for _, s := range scales {
+		sum += float64(max(0, h.raw[s.weigher]-s.low) * (own[s.weigher] / s.span))
+	}
+	return sum
+}
+
 // best returns the index of a feasible host of the greatest weight, -1 when none is feasible. Between equals the random
 // source decides, each as likely as the other, so that schedulers that work on one moment do not all pick the same host.
 func (s *Scheduler) best() int {
@@ -124,11 +143,17 @@ func (s *Scheduler) best() int {
 	case 1:
 		return int(c.feasible[0])
 	}
+	c.weighMembers()
 	scales := c.scales()
 	top := math.Inf(-1)
 	c.ties = c.ties[:0]
 	for _, i := range c.feasible {
-		w := c.hosts[i].weight(scales)
+		var w float64
+		if c.groups.weighed {
+			w = c.hosts[i].ownWeight(scales)
+		} else {
+			w = c.hosts[i].weight(scales)
+		}
 		if w > top {
 			top = w
 			c.ties = c.ties[:0]

@@ -24,6 +24,12 @@ var instanceTable = newTable("instances", func(v *structs.Instance) []string { r
 			return nil
 		}
 		return []string{string(v.HostID)}
+	}},
+	index[structs.Instance]{"group", func(v *structs.Instance) []string {
+		if v.ServerGroupID == "" || v.Deleted() {
+			return nil
+		}
+		return []string{string(v.ServerGroupID), ascending(v.Num)}
 	}})
 
 // Instance returns an instance by id, deleted ones too while their record stays, or nil.

@@ -7,6 +7,7 @@ import (
 	"hash"
 	"hash/crc64"
 	"io"
+	"slices"
 
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 )
@@ -39,10 +40,11 @@ func (r Reader) Persist(w io.Writer) error {
 		return err
 	}
 	enc := structs.NewEncoder(buf)
-	if err := enc.Encode(snapshotHeader{SnapshotVersion, r.index, len(tables)}); err != nil {
+	written := r.written()
+	if err := enc.Encode(snapshotHeader{SnapshotVersion, r.index, len(written)}); err != nil {
 		return err
 	}
-	for _, t := range tables {
+	for _, t := range written {
 		if err := t.persist(r, enc); err != nil {
 			return err
 		}
@@ -51,6 +53,22 @@ func (r Reader) Persist(w io.Writer) error {
 		return err
 	}
 	return structs.NewEncoder(w).Encode(sum.Sum64())
+}
+
+// founding are the tables of the first program, which are written empty or not. A table that came later is written only when it holds something: a
+// state that does not use it has the same bytes as before, and an older program reads its snapshot.
+var founding = []string{"claims", "cluster", "counters", "domains", "evaluations", "flavors", "grants", "host_usages", "hosts", "images", "instances", "keypairs",
+	"operations", "projects", "quota_usages", "quotas", "revocations", "roles", "token_keys", "users"}
+
+// written are the tables that a snapshot of this moment has.
+func (r Reader) written() []anyTable {
+	var out []anyTable
+	for _, t := range tables {
+		if slices.Contains(founding, t.tableName()) || !t.empty(r) {
+			out = append(out, t)
+		}
+	}
+	return out
 }
 
 // Restore replaces the whole state by a snapshot. On error the state is as before. Watches of the old state fire.

@@ -293,3 +293,30 @@ func BenchmarkPersist10000Instances(b *testing.B) {
 		}
 	}
 }
+
+// A table that the first program did not have is in a snapshot only when it holds something, so that states that do not use it keep their bytes.
+func TestSnapshotHasLaterTablesWhenTheyAreUsed(t *testing.T) {
+	t.Parallel()
+	s := NewStore()
+	written := func() []string {
+		var out []string
+		for _, t := range s.Snapshot().written() {
+			out = append(out, t.tableName())
+		}
+		return out
+	}
+	require.Equal(t, founding, written())
+	commit(s, 1, func(tx *Txn) { tx.PutServerGroup(&structs.ServerGroup{ID: "g", ProjectID: "p"}) })
+	require.Subset(t, written(), append([]string{"server_groups"}, founding...))
+	var b bytes.Buffer
+	require.NoError(t, s.Snapshot().Persist(&b))
+	again := NewStore()
+	require.NoError(t, again.Restore(&b))
+	require.NotNil(t, again.Snapshot().ServerGroup("g"))
+	require.Equal(t, []structs.ServerGroupID{"g"}, func() (out []structs.ServerGroupID) {
+		for g := range again.Snapshot().ServerGroups("p") {
+			out = append(out, g.ID)
+		}
+		return out
+	}())
+}

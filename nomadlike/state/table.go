@@ -29,6 +29,7 @@ type Table[T any] struct {
 // anyTable is a Table without its type, for what is done to all tables.
 type anyTable interface {
 	tableName() string
+	empty(r Reader) bool
 	persist(r Reader, enc encoder) error
 	restore(tx *memdb.Txn, dec decoder, n int) error
 }
@@ -79,6 +80,13 @@ func withID[T any](keys, id func(*T) []string) func(*T) []string {
 }
 
 func (t *Table[T]) tableName() string { return t.name }
+
+func (t *Table[T]) empty(r Reader) bool {
+	for range all(r, t) {
+		return false
+	}
+	return true
+}
 
 // indexer is memdb's view of a key function.
 type indexer[T any] struct{ keys func(*T) []string }

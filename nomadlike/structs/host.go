@@ -40,11 +40,14 @@ type Host struct {
 	ID      HostID `codec:"id"`
 	Num     int64  `codec:"num"` // a small number for microversions below 2.53; assigned by the state
 	Name    string `codec:"name"`
-	Zone    string `codec:"zone"`  // availability zone
+	Zone    string `codec:"zone"`  // availability zone that counts; see SetZones
 	RPCAddr string `codec:"rpc"`   // where its client answers RPC
 	Version string `codec:"ver"`   // of its agent
 	Epoch   uint64 `codec:"epoch"` // of its lease: one more at each registration of a new session; older sessions are refused
 	Session string `codec:"sess"`  // random per client process
+
+	AggregateZone string `codec:"aggz,omitempty"` // zone of the aggregate that makes Zone; "" when the client's configuration does
+	HomeZone      string `codec:"home,omitempty"` // configured zone while AggregateZone is not ""
 
 	Status         HostStatus `codec:"status"`
 	StatusReason   string     `codec:"why"`

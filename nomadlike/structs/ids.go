@@ -11,6 +11,8 @@ type (
 	EvaluationID string
 	// HostID names a compute host; the compute API shows it as hypervisor and compute service, placement as a root provider.
 	HostID string
+	// AggregateID numbers a host aggregate, from 1 up; a number is never given twice.
+	AggregateID int64
 	// FlavorID is the API's flavor id: any text of Nova's flavorid form, often a UUID or a small number.
 	FlavorID string
 	// ImageID names an image.

@@ -116,9 +116,10 @@ type Instance struct {
 	DiskConfig     string            `codec:"dc"`    // AUTO or MANUAL
 	SchedulerHints []byte            `codec:"hints"` // JSON as sent
 	TrustedCerts   []string          `codec:"tc"`
-	Zone           string            `codec:"zone"` // availability zone that it is in
-	PinnedZone     string            `codec:"pinz"` // that was asked for; "" is none
-	RequestedHost  string            `codec:"reqh"` // host name that was asked for; "" is none
+	Zone           string            `codec:"zone"`           // availability zone that it is in
+	PinnedZone     string            `codec:"pinz"`           // that was asked for; "" is none
+	ServerGroupID  ServerGroupID     `codec:"sgrp,omitempty"` // that it was created into; the group may be gone
+	RequestedHost  string            `codec:"reqh"`           // host name that was asked for; "" is none
 	Locked         bool              `codec:"lock"`
 	LockedBy       string            `codec:"lockby"`
 	LockedReason   *string           `codec:"lockwhy"`

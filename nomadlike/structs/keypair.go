@@ -14,7 +14,8 @@ type Keypair struct {
 
 // KeypairCreateRequest makes a keypair: a taken name is KindConflict, too many are KindQuota.
 type KeypairCreateRequest struct {
-	Keypair Keypair `codec:"k"`
+	Keypair   Keypair   `codec:"k"`
+	ProjectID ProjectID `codec:"p,omitempty"` // whose limits hold; "" for the default ones
 }
 
 // KeypairDeleteRequest removes a keypair; an unknown one is KindNotFound.

@@ -19,9 +19,6 @@ import (
 func (s *service) flavorRoutes() []httpapi.Route {
 	admin := func(verb string) httpapi.Rule { return httpapi.Admin("os_compute_api:os-flavor-manage:" + verb) }
 	anyone := httpapi.Authenticated("os_compute_api:flavors") // Nova asks nothing but a token
-	specs := func(verb string) httpapi.Rule {
-		return httpapi.ReaderOrAdmin("os_compute_api:os-flavor-extra-specs:" + verb)
-	}
 	return []httpapi.Route{
 		{Method: http.MethodGet, Path: "/flavors", Rule: anyone, Query: flavorListQuery, Handler: s.listFlavors},
 		{Method: http.MethodGet, Path: "/flavors/detail", Rule: anyone, Query: flavorListQuery, Handler: s.listFlavors},
@@ -29,13 +26,13 @@ func (s *service) flavorRoutes() []httpapi.Route {
 		{Method: http.MethodPost, Path: "/flavors", Rule: admin("create"), Body: flavorCreateSchema, Handler: s.createFlavor},
 		{Method: http.MethodPut, Path: "/flavors/{id}", Min: 55, Rule: admin("update"), Body: flavorUpdateSchema, Handler: s.updateFlavor},
 		{Method: http.MethodDelete, Path: "/flavors/{id}", Rule: admin("delete"), Status: http.StatusAccepted, Handler: s.deleteFlavor},
-		{Method: http.MethodGet, Path: "/flavors/{flavor_id}/os-extra_specs", Rule: specs("index"), Query: base.NoQuery, Handler: s.listExtraSpecs},
-		{Method: http.MethodGet, Path: "/flavors/{flavor_id}/os-extra_specs/{id}", Rule: specs("show"), Query: base.NoQuery, Handler: s.showExtraSpec},
 	}
 }
 
-// Sees reports whether the caller may know of a flavor: users know the public ones.
-func Sees(r *httpapi.Request, f *structs.Flavor) bool { return f.Public || r.Token.IsAdmin() }
+// Sees reports whether the caller may know of a flavor: users know the public ones and those that their project has access to.
+func Sees(r *httpapi.Request, f *structs.Flavor) bool {
+	return f.Grants(r.Token.ProjectID) || r.Token.IsAdmin()
+}
 
 func flavorOf(r *httpapi.Request, id string) (*structs.Flavor, error) {
 	rd, err := r.Core.Read(r.Context())
@@ -71,13 +68,6 @@ func flavorView(r *httpapi.Request, f *structs.Flavor) map[string]any {
 	return v
 }
 
-func extraSpecs(f *structs.Flavor) map[string]string {
-	if f.ExtraSpecs == nil {
-		return map[string]string{}
-	}
-	return f.ExtraSpecs
-}
-
 func flavorBasic(r *httpapi.Request, f *structs.Flavor) map[string]any {
 	id := string(f.ID)
 	v := map[string]any{"id": id, "name": f.Name, "links": r.Links("flavors", id)}
@@ -111,7 +101,7 @@ func (s *service) listFlavors(r *httpapi.Request) (any, error) {
 	order := flavorOrder(r)
 	var marker *structs.Flavor
 	if p.Marker != "" {
-		if marker = rd.Flavor(structs.FlavorID(p.Marker)); marker == nil {
+		if marker = rd.Flavor(structs.FlavorID(p.Marker)); marker == nil || !Sees(r, marker) {
 			return nil, httpapi.MarkerNotFound(p.Marker)
 		}
 	}
@@ -144,7 +134,8 @@ func pickFlavors(rd state.Reader, matches func(*structs.Flavor) bool, order func
 	return found[:min(limit, len(found))]
 }
 
-// flavorFilter reads is_public (administrators only; public ones when it is not said), minRam, minDisk and from 2.102 on name.
+// flavorFilter reads is_public (administrators only; public ones when it is not said, with those that the project has access to), minRam, minDisk and from
+// 2.102 on name.
 func flavorFilter(r *httpapi.Request) (func(*structs.Flavor) bool, error) {
 	q := r.Query()
 	public, everything := true, false
@@ -177,7 +168,7 @@ func flavorFilter(r *httpapi.Request) (func(*structs.Flavor) bool, error) {
 		}
 	}
 	return func(f *structs.Flavor) bool {
-		return (everything || f.Public == public) && f.MemoryMiB >= minRAM && f.RootGiB >= minDisk && (name == nil || name.MatchString(f.Name))
+		return (everything || f.Public == public || public && f.Grants(r.Token.ProjectID)) && f.MemoryMiB >= minRAM && f.RootGiB >= minDisk && (name == nil || name.MatchString(f.Name))
 	}, nil
 }
 
@@ -279,25 +270,4 @@ func (s *service) updateFlavor(r *httpapi.Request) (any, error) {
 func (s *service) deleteFlavor(r *httpapi.Request) (any, error) {
 	_, err := fsm.FlavorDelete.Propose(r.Context(), r.Core, &structs.FlavorDeleteRequest{ID: structs.FlavorID(r.Vars["id"])})
 	return nil, err
-}
-
-func (s *service) listExtraSpecs(r *httpapi.Request) (any, error) {
-	f, err := flavorOf(r, r.Vars["flavor_id"])
-	if err != nil {
-		return nil, err
-	}
-	return map[string]any{"extra_specs": extraSpecs(f)}, nil
-}
-
-func (s *service) showExtraSpec(r *httpapi.Request) (any, error) {
-	f, err := flavorOf(r, r.Vars["flavor_id"])
-	if err != nil {
-		return nil, err
-	}
-	key := r.Vars["id"]
-	v, ok := f.ExtraSpecs[key]
-	if !ok {
-		return nil, httpapi.NotFound("Flavor %s has no extra specs with key %s.", f.ID, key)
-	}
-	return map[string]string{key: v}, nil
 }

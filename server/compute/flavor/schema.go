@@ -25,6 +25,21 @@ var (
 	flavorUpdateSchema = base.Schema(`{"type": "object", "additionalProperties": false, "required": ["flavor"], "properties": {
 		"flavor": {"type": "object", "additionalProperties": false, "required": ["description"], "properties": {
 			"description": {"type": ["string", "null"], "minLength": 0, "maxLength": 65535, "pattern": "` + base.Printable + `"}}}}}`)
+
+	extraSpecsSchema = base.Schema(`{"type": "object", "additionalProperties": false, "required": ["extra_specs"], "properties": {
+		"extra_specs": {"type": "object", "additionalProperties": false, "patternProperties": {` + extraSpec + `}}}}`)
+
+	extraSpecSchema = base.Schema(`{"type": "object", "additionalProperties": false, "minProperties": 1, "maxProperties": 1,
+		"patternProperties": {` + extraSpec + `}}`)
+
+	addAccessSchema    = base.Action("addTenantAccess", tenant)
+	removeAccessSchema = base.Action("removeTenantAccess", tenant)
+)
+
+const (
+	extraSpec = `"^[a-zA-Z0-9-_:. ]{1,255}$": {"type": ["string", "number"], "maxLength": 255}`
+	tenant    = `{"type": "object", "additionalProperties": false, "required": ["tenant"], "properties": {
+		"tenant": {"type": "string", "minLength": 1, "maxLength": 255}}}`
 )
 
 const flavorSortKeys = `"created_at", "description", "disabled", "ephemeral_gb", "flavorid", "id", "is_public", "memory_mb", "name", "root_gb",

@@ -1,0 +1,44 @@
+package host
+
+import (
+	"slices"
+
+	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+	"github.com/kilonova-cloud/kilonova/server/compute/base"
+	"github.com/kilonova-cloud/kilonova/server/httpapi"
+)
+
+type aggregateImagesBody struct {
+	Cache []struct {
+		ID string `json:"id"`
+	} `json:"cache"`
+}
+
+// cacheImages has the aggregate's hosts fetch images before anybody builds from them. The answer does not wait for that.
+func (s *service) cacheImages(r *httpapi.Request) (any, error) {
+	body, err := base.Decode[aggregateImagesBody](r)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := aggregateID(r); err != nil {
+		return nil, err
+	}
+	var images []structs.ImageID
+	for _, i := range body.Cache {
+		if slices.Contains(images, structs.ImageID(i.ID)) {
+			return nil, httpapi.BadRequest("Duplicate images in request")
+		}
+		images = append(images, structs.ImageID(i.ID))
+	}
+	rd, a, err := aggregateOf(r)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range images {
+		if rd.Image(id) == nil {
+			return nil, httpapi.BadRequest("Image %s could not be found.", id)
+		}
+	}
+	r.Core.CacheImages(a.Hosts, images)
+	return nil, nil
+}

@@ -165,7 +165,9 @@ func TestRebuild(t *testing.T) {
 	id := c.boot("alice", map[string]any{"imageRef": c.cirros().ID, "metadata": map[string]string{"old": "1"}})
 	other := c.addImage(structs.Image{Name: "other", Size: 1 << 20})
 	large := c.addImage(structs.Image{Name: "large", Size: 1 << 20, MinDiskGiB: 100})
-	body := func(image any, rest string) string { return fmt.Sprintf(`{"rebuild": {"imageRef": "%v"%s}}`, image, rest) }
+	body := func(image any, rest string) string {
+		return fmt.Sprintf(`{"rebuild": {"imageRef": "%v"%s}}`, image, rest)
+	}
 	for _, bad := range []struct{ body, says string }{
 		{body("11111111-2222-3333-4444-555555555555", ""), "Can not find requested image"},
 		{body(large.ID, ""), "Flavor's disk is smaller"},

@@ -132,7 +132,7 @@ func (s *service) modelInstance(r *httpapi.Request, rd state.Reader, body *insta
 		func() error { return resolveUserData(in, ins) },
 		func() error { return resolveKey(r, rd, ins) },
 		func() error { return checkMetadata(rd, ins) },
-		func() error { return resolveHints(body, ins) },
+		func() error { return resolveHints(r, rd, body, ins) },
 	} {
 		if err := step(); err != nil {
 			return nil, err
@@ -195,14 +195,14 @@ func resolveKey(r *httpapi.Request, rd state.Reader, ins *structs.Instance) erro
 }
 
 func checkMetadata(rd state.Reader, ins *structs.Instance) error {
-	if limit := rd.QuotaLimits(ins.ProjectID).MetadataItems; limit >= 0 && int64(len(ins.Metadata)) > limit {
+	if limit := rd.UserQuotaLimits(ins.ProjectID, ins.UserID).MetadataItems; limit >= 0 && int64(len(ins.Metadata)) > limit {
 		return structs.Errorf(structs.KindQuota, "Maximum number of metadata items exceeds %d", limit)
 	}
 	return nil
 }
 
-// resolveHints keeps the hints as they were sent, less Nova's own. A server group has to exist, and none does before there is a service of them.
-func resolveHints(body *instanceCreateBody, ins *structs.Instance) error {
+// resolveHints keeps the hints as they were sent, less Nova's own. A server group has to exist.
+func resolveHints(r *httpapi.Request, rd state.Reader, body *instanceCreateBody, ins *structs.Instance) error {
 	raw := body.Hints
 	if raw == nil {
 		raw = body.HintsLong
@@ -215,8 +215,8 @@ func resolveHints(body *instanceCreateBody, ins *structs.Instance) error {
 		return httpapi.BadRequest("Malformed request body")
 	}
 	maps.DeleteFunc(hints, func(k string, _ json.RawMessage) bool { return strings.HasPrefix(k, "_nova") })
-	if g, ok := hints["group"]; ok {
-		return httpapi.BadRequest("Instance group %s could not be found.", strings.Trim(string(g), `"[]`))
+	if err := resolveGroup(r, rd, hints, ins); err != nil {
+		return err
 	}
 	if len(hints) == 0 {
 		return nil
@@ -284,7 +284,7 @@ func (s *service) proposeInstances(r *httpapi.Request, rd state.Reader, model *s
 
 // roomFor is how many such instances the project's quota has room for as the reader sees it: what is built beyond it would only be refused.
 func roomFor(rd state.Reader, model *structs.Instance) int64 {
-	limits, used := rd.QuotaLimits(model.ProjectID), rd.QuotaUsage(model.ProjectID)
+	limits, used := rd.QuotaRoom(model.ProjectID, model.UserID)
 	room := int64(1) << 31
 	for _, l := range []struct{ limit, used, each int64 }{{limits.Instances, used.Instances, 1}, {limits.Cores, used.Cores, int64(model.Flavor.VCPUs)},
 		{limits.MemoryMiB, used.MemoryMiB, model.Flavor.MemoryMiB}} {

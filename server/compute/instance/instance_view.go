@@ -306,7 +306,7 @@ func (w *viewer) appendVersioned(b []byte, i *structs.Instance, s shape, full bo
 		}
 	}
 	if w.version >= 71 && s != shapeDetail {
-		b = append(base.AppendField(b, "server_groups"), "[]"...)
+		b = w.appendServerGroups(b, i)
 	}
 	if w.version >= 73 {
 		b = base.AppendPointer(b, "locked_reason", i.LockedReason)

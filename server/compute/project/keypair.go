@@ -133,7 +133,7 @@ func (s *service) createKeypair(r *httpapi.Request) (any, error) {
 	if k.Fingerprint, err = fingerprint(k.Type, k.PublicKey); err != nil {
 		return nil, err
 	}
-	made, err := fsm.KeypairCreate.Propose(r.Context(), r.Core, &structs.KeypairCreateRequest{Keypair: k})
+	made, err := fsm.KeypairCreate.Propose(r.Context(), r.Core, &structs.KeypairCreateRequest{Keypair: k, ProjectID: r.Token.ProjectID})
 	if err != nil {
 		return nil, err
 	}

@@ -31,7 +31,7 @@ func (s *service) showLimits(r *httpapi.Request) (any, error) {
 	absolute := map[string]int64{
 		"maxTotalInstances": l.Instances, "maxTotalCores": l.Cores, "maxTotalRAMSize": l.MemoryMiB, "maxTotalKeypairs": l.KeyPairs,
 		"maxServerMeta": l.MetadataItems, "maxServerGroups": l.ServerGroups, "maxServerGroupMembers": l.ServerGroupMembers,
-		"totalInstancesUsed": used.Instances, "totalCoresUsed": used.Cores, "totalRAMUsed": used.MemoryMiB, "totalServerGroupsUsed": 0}
+		"totalInstancesUsed": used.Instances, "totalCoresUsed": used.Cores, "totalRAMUsed": used.MemoryMiB, "totalServerGroupsUsed": rd.ServerGroupCount(project, "")}
 	if r.Version < 39 {
 		absolute["maxImageMeta"] = l.MetadataItems
 	}

@@ -1,4 +1,4 @@
-// Package project serves what belongs to a project or a user besides instances: keypairs, limits.
+// Package project serves what belongs to a project or a user besides instances: keypairs, limits, quotas, server groups, usage.
 package project
 
 import (
@@ -13,5 +13,5 @@ type service struct{ base.Options }
 // Routes are this room's rows.
 func Routes(o base.Options) []httpapi.Route {
 	s := &service{o.WithDefaults()}
-	return slices.Concat(s.keypairRoutes(), s.limitsRoutes())
+	return slices.Concat(s.keypairRoutes(), s.limitsRoutes(), s.quotaRoutes(), s.serverGroupRoutes(), s.usageRoutes(), s.auditLogRoutes())
 }

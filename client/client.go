@@ -27,6 +27,9 @@ type Config struct {
 	Advertise string
 	Version   string
 	Images    runner.ImageSource
+	// Upload makes a file the data of an image that a host made; Scratch is a folder for such files.
+	Upload  func(ctx context.Context, req structs.BlobWriteRequest, path string) error
+	Scratch string
 	// Prune drops from the hosts' image cache what has not been used for long; inUse has the hashes of the images that instances here were made from.
 	Prune  func(inUse map[string]bool) error
 	Logger hclog.Logger

@@ -50,10 +50,15 @@ func newHost(c *Client, cfg HostConfig) *Host {
 // use gives the host its driver, once, before it runs.
 func (h *Host) use(d driver.Driver) {
 	r := runner.New(runner.Config{Driver: d, Images: h.c.cfg.Images, MaxBuilds: h.cfg.MaxBuilds, Logger: h.c.logger.With("host", h.cfg.Name),
-		Report: h.report, Sync: h.observe, Missing: h.wantReconcile})
+		Report: h.report, Sync: h.observe, Missing: h.wantReconcile, Upload: h.upload, Scratch: h.c.cfg.Scratch})
 	h.mu.Lock()
 	h.driver, h.runner = d, r
 	h.mu.Unlock()
+}
+
+// upload makes the file the data of an image, in this session's name.
+func (h *Host) upload(ctx context.Context, image structs.ImageID, format, path string, virtualSize int64) error {
+	return h.c.cfg.Upload(ctx, structs.BlobWriteRequest{HostID: h.cfg.ID, Epoch: h.currentEpoch(), ImageID: image, DiskFormat: format, VirtualSize: virtualSize}, path)
 }
 
 // Fingerprint takes what the driver says of the host. What guests did while it was not well nobody told: when it is well again they are looked at.

@@ -23,6 +23,9 @@ type Config struct {
 	Driver driver.Driver
 	// Images gives a root image's file in a format that the driver named.
 	Images ImageSource
+	// Upload makes the file the data of an image; Scratch is a folder for such files.
+	Upload  func(ctx context.Context, image structs.ImageID, format, path string, virtualSize int64) error
+	Scratch string
 	// Report takes an outcome; it does not block. Sync takes what a guest did of its own accord; it does not block.
 	Report func(structs.Outcome)
 	Sync   func(structs.InstanceSync)

@@ -43,6 +43,8 @@ var steps = map[structs.StepName]func(ctx context.Context, j *job) (structs.Powe
 	structs.StepResume:      refStep(driver.Driver.Resume, structs.PowerRunning),
 	structs.StepCrashDump:   refStep(driver.Driver.TriggerCrashDump, structs.PowerNoState),
 	structs.StepSetPassword: stepSetPassword,
+	structs.StepSnapshot:    stepSnapshot,
+	structs.StepUpload:      stepUpload,
 }
 
 // refStep is a step that is one call of the driver and needs nothing but the instance's name.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/kilonova-cloud/kilonova/client"
 	"github.com/kilonova-cloud/kilonova/client/drivermanager"
 	"github.com/kilonova-cloud/kilonova/client/imagecache"
+	"github.com/kilonova-cloud/kilonova/client/runner"
 	"github.com/kilonova-cloud/kilonova/nomadlike/cluster"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 	"github.com/kilonova-cloud/kilonova/plugins/driver"
@@ -31,8 +33,12 @@ func (a *agent) newClient() error {
 	if err != nil {
 		return err
 	}
+	scratch := filepath.Join(c.StateDir, "scratch")
+	if err := runner.SweepScratch(scratch, time.Now()); err != nil {
+		a.logger.Warn("cannot remove what earlier snapshots left", "dir", scratch, "error", err)
+	}
 	a.client = client.New(client.Config{RPC: a.rpc, Pool: a.pool, Servers: a.servers, Advertise: a.rpcAddr, Version: version.Get().Version,
-		Images: images, Prune: images.prune, Logger: a.logger}, uuid.NewString())
+		Images: images, Prune: images.prune, Upload: images.upload, Scratch: scratch, Logger: a.logger}, uuid.NewString())
 	name := c.Drivers[0]
 	if a.drivers, err = newDriverSet(a, name); err != nil {
 		return err
@@ -166,6 +172,30 @@ func (i *images) fetch(ctx context.Context, sha256 string, offset int64) (io.Rea
 		}
 	}
 	return nil, 0, err
+}
+
+// upload stores a file on the servers, through the first that takes it.
+func (i *images) upload(ctx context.Context, req structs.BlobWriteRequest, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	req.Size = info.Size()
+	err = structs.Errorf(structs.KindUnavailable, "no server is known to upload an image to")
+	for _, addr := range i.a.servers() {
+		if _, serr := f.Seek(0, io.SeekStart); serr != nil {
+			return serr
+		}
+		if err = cluster.WriteBlob(ctx, i.a.pool, addr, req, f); err == nil || !structs.IsKind(err, structs.KindUnavailable) {
+			return err
+		}
+	}
+	return err
 }
 
 // keepUnused is how long an image that no instance of the host was made from stays in the cache: Nova's remove_unused_original_minimum_age_seconds.

@@ -20,6 +20,24 @@ var ImageUpsert = register(7, "image-upsert", func(tx *state.Txn, r *structs.Ima
 	return None{}, nil
 })
 
+// ImageFinish makes an image active whose bytes are stored.
+var ImageFinish = register(27, "image-finish", func(tx *state.Txn, r *structs.ImageFinishRequest) (None, error) {
+	old := tx.Image(r.ID)
+	switch {
+	case old == nil || old.Status == structs.ImageDeleted:
+		return None{}, structs.Errorf(structs.KindNotFound, "No image found with ID %s", r.ID)
+	case old.Status == structs.ImageActive && old.SHA256 == r.SHA256:
+		return None{}, nil
+	case old.Status == structs.ImageActive:
+		return None{}, structs.Errorf(structs.KindConflict, "Image %s has other data already", r.ID)
+	}
+	i := old.Copy()
+	i.Status, i.DiskFormat, i.Size, i.VirtualSize = structs.ImageActive, r.DiskFormat, r.Size, r.VirtualSize
+	i.SHA256, i.SHA512, i.MD5, i.Servers, i.UpdatedAt = r.SHA256, r.SHA512, r.MD5, r.Servers, r.Now
+	tx.PutImage(i)
+	return None{}, nil
+})
+
 // ImageDelete removes an image. The servers' stores drop bytes that no image names any more.
 var ImageDelete = register(8, "image-delete", func(tx *state.Txn, r *structs.ImageDeleteRequest) (None, error) {
 	old := tx.Image(r.ID)

@@ -41,6 +41,12 @@ func applyOperationCreate(tx *state.Txn, r *structs.OperationCreateRequest) (str
 	if r.Rebuild != nil {
 		ins = rebuilt(ins, r.Rebuild)
 	}
+	if r.Image != nil {
+		if tx.Image(r.Image.ID) != nil {
+			return "", structs.Errorf(structs.KindConflict, "Image ID %s already exists!", r.Image.ID)
+		}
+		tx.PutImage(r.Image)
+	}
 	return begin(tx, ins, r.Operation, r.Now)
 }
 
@@ -122,6 +128,7 @@ func begin(tx *state.Txn, old *structs.Instance, op structs.Operation, now struc
 func supersede(tx *state.Txn, ins *structs.Instance, why string, now structs.Time) {
 	if running := tx.Operation(ins.OperationID); running != nil && !running.Status.Final() {
 		tx.PutOperation(operation.Cancel(running, why, now))
+		dropUnfinished(tx, running)
 		if running.Kind == structs.OpBuild && running.HostID != "" {
 			tx.AddHostBuilding(running.HostID, -1)
 		}
@@ -233,6 +240,7 @@ func succeeded(tx *state.Txn, ins *structs.Instance, op *structs.Operation, o st
 	}
 	ins.OperationID, ins.Task, ins.Fault = "", structs.TaskNone, nil
 	operation.Of(op.Kind).Done(ins, op, o, now)
+	rotate(tx, op)
 	tx.PutInstance(ins)
 }
 
@@ -248,6 +256,7 @@ func failed(tx *state.Txn, ins *structs.Instance, prior, op *structs.Operation, 
 			ins.HostID, ins.Host = "", ""
 		}
 	}
+	dropUnfinished(tx, op)
 	if operation.Of(op.Kind).Breaks(prior, o) {
 		ins.VM, ins.Fault = structs.VMError, fault(tx, prior, op, now)
 	}

@@ -57,8 +57,8 @@ type Table struct {
 	Done func(ins *structs.Instance, op *structs.Operation, o structs.Outcome, now structs.Time)
 	// Breaks reports whether an instance whose operation was given up is in error; else it keeps the state that it had.
 	Breaks func(op *structs.Operation, o structs.Outcome) bool
-	// Builds says that it costs a host as much as a build: only so many go on at once.
-	Builds bool
+	// Builds says that it costs a host as much as a build: only so many go on at once. KeepsImage, that it nevertheless needs no image.
+	Builds, KeepsImage bool
 	// Advice is what a user can do when it failed; "" where Breaks never holds.
 	Advice string
 }
@@ -105,7 +105,7 @@ var undoSteps = map[structs.StepName]Step{
 }
 
 // all is every table, in the order in which Kinds lists them.
-var all = slices.Concat(buildTables, powerTables, guestTables)
+var all = slices.Concat(buildTables, powerTables, guestTables, imageTables)
 
 var tables = func() map[structs.OperationKind]*Table {
 	m := map[structs.OperationKind]*Table{}
@@ -194,7 +194,7 @@ func ImageOf(op *structs.Operation, ins *structs.Instance) structs.ImageID {
 	switch {
 	case op.Args.ImageID != "":
 		return op.Args.ImageID
-	case t != nil && t.Builds:
+	case t != nil && t.Builds && !t.KeepsImage:
 		return ins.ImageID
 	}
 	return ""

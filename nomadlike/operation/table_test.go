@@ -27,6 +27,8 @@ var allowed = map[structs.OperationKind]struct{ vm, tasks string }{
 	structs.OpSetPassword: {"active", ""},
 	structs.OpCrashDump:   {"active paused rescued resized error", ""},
 	structs.OpRebuild:     {"active stopped error", ""},
+	structs.OpSnapshot:    {"active stopped paused suspended", ""},
+	structs.OpBackup:      {"active stopped paused suspended", ""},
 }
 
 var vmStates = strings.Fields("building active paused suspended stopped rescued resized soft-delete error shelved shelved_offloaded")

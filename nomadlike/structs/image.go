@@ -56,6 +56,20 @@ type ImageUpsertRequest struct {
 	IfStatus ImageStatus `codec:"if"`
 }
 
+// ImageFinishRequest makes an image active whose bytes are stored now. It is so already when that was done before with the same bytes; a deleted image is
+// KindNotFound.
+type ImageFinishRequest struct {
+	ID          ImageID    `codec:"id"`
+	DiskFormat  string     `codec:"df"`
+	Size        int64      `codec:"n"`
+	VirtualSize int64      `codec:"v"`
+	SHA256      string     `codec:"s"`
+	SHA512      string     `codec:"l"`
+	MD5         string     `codec:"m"`
+	Servers     []ServerID `codec:"srv"`
+	Now         Time       `codec:"now"`
+}
+
 // ImageDeleteRequest removes an image: KindNotFound when unknown, KindForbidden when protected.
 type ImageDeleteRequest struct {
 	ID ImageID `codec:"id"`

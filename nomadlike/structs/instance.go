@@ -49,6 +49,9 @@ const (
 	TaskRebuilding        TaskState = "rebuilding"
 	TaskRebuildSpawning   TaskState = "rebuild_spawning"
 	TaskUpdatingPassword  TaskState = "updating_password"
+	TaskImageSnapshot     TaskState = "image_snapshot"
+	TaskImageBackup       TaskState = "image_backup"
+	TaskImageUploading    TaskState = "image_uploading"
 )
 
 // PowerState is Nova's power_state, an integer.

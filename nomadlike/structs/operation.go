@@ -21,6 +21,8 @@ const (
 	OpRebuild     OperationKind = "rebuild"
 	OpSetPassword OperationKind = "changePassword"
 	OpCrashDump   OperationKind = "trigger_crash_dump"
+	OpSnapshot    OperationKind = "createImage"
+	OpBackup      OperationKind = "createBackup"
 
 	// Actions that are done at once and have no steps; they are recorded as the others are.
 	OpLock       OperationKind = "lock"
@@ -67,6 +69,8 @@ const (
 	StepRebuild     StepName = "rebuild"  // host: a new root disk of the instance's image
 	StepSetPassword StepName = "password" // host
 	StepCrashDump   StepName = "nmi"      // host
+	StepSnapshot    StepName = "snapshot" // host: the root disk as of one moment is a file beside it
+	StepUpload      StepName = "upload"   // host: the file is an active image, and gone here
 )
 
 // Operation is one requested change to an instance: durable, stepwise, resumable. At most one runs per instance, except
@@ -102,9 +106,12 @@ type Operation struct {
 
 // OperationArgs are what the request said beyond its kind.
 type OperationArgs struct {
-	StopTimeout int64   `codec:"st"`            // seconds the guest may take to shut down by itself; 0 uses the default
-	PriorVM     VMState `codec:"pvm"`           // vm_state before the operation, to go back to
-	ImageID     ImageID `codec:"img,omitempty"` // that a rescue boots
+	StopTimeout int64   `codec:"st"`             // seconds the guest may take to shut down by itself; 0 uses the default
+	PriorVM     VMState `codec:"pvm"`            // vm_state before the operation, to go back to
+	ImageID     ImageID `codec:"img,omitempty"`  // that a rescue boots
+	NewImageID  ImageID `codec:"nimg,omitempty"` // that the operation makes; queued until it is active, and removed when the operation fails
+	BackupType  string  `codec:"bt,omitempty"`
+	Rotation    int64   `codec:"rot,omitempty"` // how many backups of the type stay; of a backup only
 	Secret      string  `codec:"sec,omitempty"` // a password for the guest; gone when the operation ends
 }
 
@@ -132,7 +139,8 @@ func (o *Operation) Copy() *Operation {
 type OperationCreateRequest struct {
 	Operation Operation        `codec:"o"`
 	Admin     bool             `codec:"adm"`
-	Rebuild   *InstanceRebuild `codec:"rb,omitempty"` // of a rebuild
+	Rebuild   *InstanceRebuild `codec:"rb,omitempty"`  // of a rebuild
+	Image     *Image           `codec:"img,omitempty"` // that the operation makes; it is queued with the operation's beginning
 	Now       Time             `codec:"now"`
 }
 

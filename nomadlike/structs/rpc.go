@@ -130,6 +130,16 @@ type BlobChunk struct {
 	Data []byte `codec:"d"`
 }
 
+// BlobWriteRequest begins the upload of an image's bytes by the host that made it; Size bytes in BlobChunks follow. The image is active when it is acknowledged.
+type BlobWriteRequest struct {
+	HostID      HostID  `codec:"h"`
+	Epoch       uint64  `codec:"e"`
+	ImageID     ImageID `codec:"i"`
+	DiskFormat  string  `codec:"f"`
+	Size        int64   `codec:"n"`
+	VirtualSize int64   `codec:"v"`
+}
+
 // BlobPullRequest asks a server to fetch a blob from another one into its own store.
 type BlobPullRequest struct {
 	SHA256 string `codec:"s"`

@@ -214,3 +214,73 @@ func TestRebuild(t *testing.T) {
 		t.Errorf("a rebuild heals: %s", got)
 	}
 }
+
+// An image of an instance is queued with the operation that makes it, and gone when that fails; backups beyond their rotation go.
+func TestCreateImage(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	c.core.AddHost("host-1")
+	c.small()
+	from := c.cirros()
+	id := c.boot("alice", map[string]any{"imageRef": from.ID})
+	image := func(a answer) *structs.Image {
+		t.Helper()
+		i := c.core.Stale().Image(structs.ImageID(a.json(t)["image_id"].(string)))
+		if i == nil {
+			t.Fatalf("no image of %s", a.body)
+		}
+		return i
+	}
+	img := image(c.act(202, "alice", "2.45", id, `{"createImage": {"name": "snap", "metadata": {"mine": "1"}}}`))
+	p := img.Properties
+	if img.Status != structs.ImageQueued || img.Name != "snap" || img.ProjectID != aliceProject || img.Visibility != "private" || p["image_type"] != "snapshot" ||
+		p["instance_uuid"] != id || p["base_image_ref"] != string(from.ID) || p["mine"] != "1" || p["my_own"] != "x" {
+		t.Errorf("unexpected %+v", img)
+	}
+	if got := c.states(id); got != "ACTIVE active image_snapshot 1" {
+		t.Error(got)
+	}
+	if a := c.act(409, "alice", "2.45", id, `{"createImage": {"name": "again"}}`); !strings.Contains(string(a.body), "task_state image_snapshot") {
+		t.Errorf("%s", a.body)
+	}
+	c.core.Drive(func(*structs.Operation) string { return "the disk is broken" })
+	if got := c.states(id); got != "ACTIVE active <nil> 1" {
+		t.Errorf("a snapshot that failed does nothing to the instance: %s", got)
+	}
+	if c.core.Stale().Image(img.ID) != nil {
+		t.Error("the image of a snapshot that failed is left")
+	}
+	a := c.act(202, "alice", "2.44", id, `{"createImage": {"name": "old way"}}`)
+	if !strings.Contains(a.Header.Get("Location"), "/image/v2/images/") || len(a.body) > 0 {
+		t.Errorf("%v %s", a.Header, a.body)
+	}
+	c.act(202, "alice", "2.45", id, `{"lock": null}`) // a lock does not matter
+	c.core.Drive(nil)
+	backup := func(kind string, rotation int) *structs.Image {
+		t.Helper()
+		i := image(c.act(202, "alice", "2.45", id, fmt.Sprintf(`{"createBackup": {"name": "b", "backup_type": "%s", "rotation": "%d"}}`, kind, rotation)))
+		propose(t, c.core, fsm.ImageFinish, &structs.ImageFinishRequest{ID: i.ID, SHA256: string(i.ID), Now: i.CreatedAt})
+		c.core.Drive(nil)
+		return i
+	}
+	one, two, other := backup("daily", 2), backup("daily", 2), backup("weekly", 1)
+	three := backup("daily", 2)
+	for i, left := range map[*structs.Image]bool{one: false, two: true, three: true, other: true} {
+		if (c.core.Stale().Image(i.ID) != nil) != left {
+			t.Errorf("%v: left is not %v", i.Properties, left)
+		}
+	}
+	if none := backup("hourly", 0); c.core.Stale().Image(none.ID) != nil {
+		t.Error("a backup with rotation 0 is kept")
+	}
+	c.act(400, "alice", "2.45", id, `{"createBackup": {"name": "b", "backup_type": "daily", "rotation": -1}}`)
+	c.act(404, "bob", "2.45", id, `{"createImage": {"name": "x"}}`)
+
+	doomed := image(c.act(202, "alice", "2.45", id, `{"createImage": {"name": "doomed"}}`))
+	c.act(202, "alice", "2.45", id, `{"unlock": null}`)
+	c.want(204, "alice", "", "DELETE", "/servers/"+id, nil)
+	c.core.Drive(nil)
+	if c.core.Stale().Image(doomed.ID) != nil {
+		t.Error("the image of a snapshot that a delete superseded is left")
+	}
+}

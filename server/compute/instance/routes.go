@@ -13,7 +13,6 @@ type service struct{ base.Options }
 // Routes are this room's rows.
 func Routes(o base.Options) []httpapi.Route {
 	s := &service{o.WithDefaults()}
-	return slices.Concat(s.instanceRoutes(), s.actionRoutes(), s.instanceActionRoutes(), s.consoleRoutes(),
-		s.metadataRoutes(),
-		s.tagRoutes())
+	return slices.Concat(s.instanceRoutes(), s.actionRoutes(), s.snapshotRoutes(), s.instanceActionRoutes(), s.consoleRoutes(),
+		s.metadataRoutes(), s.tagRoutes())
 }

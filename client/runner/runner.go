@@ -179,7 +179,8 @@ func (r *Runner) startNext(id structs.InstanceID, in *instance) {
 	in.next = nil
 	ctx, cancel := context.WithCancel(r.ctx)
 	t := &task{key: keyOf(w.Operation), work: w, cancel: cancel, done: make(chan struct{})}
-	t.removes = w.Operation.Kind == structs.OpDelete || w.Operation.Status == structs.OpUndoing
+	table := operation.Of(w.Operation.Kind)
+	t.removes = w.Operation.Kind == structs.OpDelete || w.Operation.Status == structs.OpUndoing || table != nil && table.Releases
 	in.current = t
 	r.wg.Go(func() {
 		defer cancel()

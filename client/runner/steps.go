@@ -43,6 +43,7 @@ var steps = map[structs.StepName]func(ctx context.Context, j *job) (structs.Powe
 	structs.StepResume:      refStep(driver.Driver.Resume, structs.PowerRunning),
 	structs.StepCrashDump:   refStep(driver.Driver.TriggerCrashDump, structs.PowerNoState),
 	structs.StepSetPassword: stepSetPassword,
+	structs.StepPowerOff:    stepStop,
 	structs.StepSnapshot:    stepSnapshot,
 	structs.StepUpload:      stepUpload,
 }

@@ -79,7 +79,7 @@ func TestCatchUpBySnapshot(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, whole, "events between the cut and the snapshot are missing unnoticed")
 	c.requireEqualStates()
-	require.GreaterOrEqual(t, lastSnapshot(f), uint64(50))
+	require.Eventually(t, func() bool { return lastSnapshot(f) >= 50 }, 10*time.Second, 5*time.Millisecond, "it came there without a snapshot")
 	_, whole = f.Events().Subscribe(f.Stale().Index())
 	require.True(t, whole)
 }

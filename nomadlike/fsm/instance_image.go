@@ -13,7 +13,7 @@ func dropUnfinished(tx *state.Txn, op *structs.Operation) {
 	if op.Args.NewImageID == "" {
 		return
 	}
-	if img := tx.Image(op.Args.NewImageID); img != nil && img.Status != structs.ImageActive {
+	if img := tx.Image(op.Args.NewImageID); img != nil && (img.Status != structs.ImageActive || op.Kind == structs.OpShelve) {
 		tx.DeleteImage(img.ID)
 	}
 }

@@ -36,6 +36,16 @@ func applyOperationCreate(tx *state.Txn, r *structs.OperationCreateRequest) (str
 	if err := checkReady(tx, ins, t); err != nil {
 		return "", err
 	}
+	if r.Operation.Kind == structs.OpUnshelve {
+		r.Operation.Args.ImageID = ins.ShelvedImageID
+		if pin := r.Operation.Args.Pin; pin != nil {
+			ins = ins.Copy()
+			ins.RequestedHost = pin.Host
+			if pin.SetZone {
+				ins.PinnedZone = pin.Zone
+			}
+		}
+	}
 	supersede(tx, ins, fmt.Sprintf("superseded by %s %s", r.Operation.Kind, r.Operation.ID), r.Now)
 	r.Operation.Args.PriorVM = ins.VM
 	if r.Rebuild != nil {
@@ -56,8 +66,8 @@ func locked(ins *structs.Instance) error {
 
 // checkReady refuses, in Nova's order, an instance without a host that could do it or in a state that does not allow it.
 func checkReady(tx *state.Txn, ins *structs.Instance, t *operation.Table) error {
-	if ins.VM == structs.VMBuilding {
-		if err := t.Check(ins); err != nil {
+	if ins.VM == structs.VMBuilding || operation.Places(t.Kind) { // or has no host and needs none
+		if err := t.Check(ins); err != nil || operation.Places(t.Kind) {
 			return err
 		}
 	}
@@ -121,6 +131,9 @@ func begin(tx *state.Txn, old *structs.Instance, op structs.Operation, now struc
 	ins.OperationID, ins.Task, ins.UpdatedAt = op.ID, step.Task, now
 	tx.PutOperation(&op)
 	tx.PutInstance(ins)
+	if operation.Places(op.Kind) {
+		tx.PutEvaluation(&structs.Evaluation{ID: derivedEvaluation(&op), InstanceID: ins.ID, OperationID: op.ID, Status: structs.EvalPending, CreatedAt: now, UpdatedAt: now})
+	}
 	return op.ID, nil
 }
 
@@ -129,7 +142,7 @@ func supersede(tx *state.Txn, ins *structs.Instance, why string, now structs.Tim
 	if running := tx.Operation(ins.OperationID); running != nil && !running.Status.Final() {
 		tx.PutOperation(operation.Cancel(running, why, now))
 		dropUnfinished(tx, running)
-		if running.Kind == structs.OpBuild && running.HostID != "" {
+		if operation.Places(running.Kind) && running.HostID != "" {
 			tx.AddHostBuilding(running.HostID, -1)
 		}
 	}
@@ -235,13 +248,33 @@ func succeeded(tx *state.Txn, ins *structs.Instance, op *structs.Operation, o st
 		deleteInstance(tx, ins, false, now)
 		return
 	}
-	if op.Kind == structs.OpBuild {
+	t := operation.Of(op.Kind)
+	if operation.Places(op.Kind) {
 		tx.AddHostBuilding(op.HostID, -1)
 	}
 	ins.OperationID, ins.Task, ins.Fault = "", structs.TaskNone, nil
-	operation.Of(op.Kind).Done(ins, op, o, now)
+	t.Done(ins, op, o, now)
+	if t.Releases {
+		tx.DeleteClaim(ins.ID, ins.HostID)
+		ins.HostID, ins.Host, ins.Zone = "", "", ""
+	}
+	if op.Kind == structs.OpUnshelve {
+		tx.DeleteImage(ins.ShelvedImageID)
+		ins.ShelvedImageID = ""
+	}
 	rotate(tx, op)
 	tx.PutInstance(ins)
+	if op.Kind == structs.OpShelve {
+		offload(tx, ins, op, now)
+	}
+}
+
+// offload takes a shelved instance off its host at once, as Nova's default shelved_offload_time of 0.
+func offload(tx *state.Txn, ins *structs.Instance, shelve *structs.Operation, now structs.Time) {
+	id := structs.OperationID(uuid.NewSHA1(uuid.NameSpaceOID, []byte(shelve.ID+"/offload")).String())
+	next := structs.Operation{ID: id, InstanceID: ins.ID, ProjectID: shelve.ProjectID, UserID: shelve.UserID, RequestID: shelve.RequestID, Kind: structs.OpShelveOffload}
+	next.Args.PriorVM = ins.VM
+	_, _ = begin(tx, ins, next, now) // the kind has a table
 }
 
 // failed ends an operation that did not do what it was to: a build or a delete leaves the instance in error with a fault
@@ -249,7 +282,7 @@ func succeeded(tx *state.Txn, ins *structs.Instance, op *structs.Operation, o st
 // abandoned the host may still hold something, so claim and host stay until a delete.
 func failed(tx *state.Txn, ins *structs.Instance, prior, op *structs.Operation, abandoned bool, o structs.Outcome, now structs.Time) {
 	ins.OperationID, ins.Task = "", structs.TaskNone
-	if op.Kind == structs.OpBuild && prior.HostID != "" {
+	if operation.Places(op.Kind) && prior.HostID != "" {
 		tx.AddHostBuilding(prior.HostID, -1)
 		if !abandoned {
 			tx.DeleteClaim(ins.ID, prior.HostID)
@@ -328,5 +361,8 @@ func deleteInstance(tx *state.Txn, old *structs.Instance, cleanup bool, now stru
 	ins.VM, ins.Task, ins.Power, ins.OperationID, ins.Cleanup = structs.VMDeleted, structs.TaskNone, structs.PowerNoState, "", cleanup
 	ins.TerminatedAt, ins.DeletedAt, ins.UpdatedAt = now, now, now
 	ins.UserData = nil
+	if ins.ShelvedImageID != "" {
+		tx.DeleteImage(ins.ShelvedImageID)
+	}
 	tx.PutInstance(ins)
 }

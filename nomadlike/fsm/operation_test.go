@@ -19,7 +19,7 @@ import (
 
 // leadsTo names for each state an operation that brings an active instance there.
 var leadsTo = map[structs.VMState]structs.OperationKind{structs.VMStopped: structs.OpStop, structs.VMPaused: structs.OpPause, structs.VMSuspended: structs.OpSuspend,
-	structs.VMRescued: structs.OpRescue}
+	structs.VMRescued: structs.OpRescue, structs.VMShelved: structs.OpShelve, structs.VMShelvedOffloaded: structs.OpShelve}
 
 // prepare brings an instance to where an operation of kind k may begin, and begins it.
 func prepare(w *world, k structs.OperationKind) structs.InstanceID {
@@ -35,9 +35,18 @@ func prepare(w *world, k structs.OperationKind) structs.InstanceID {
 	if len(allowed) > 0 && !slices.Contains(allowed, structs.VMActive) {
 		by, ok := leadsTo[allowed[0]]
 		require.True(w.t, ok, "no operation leads to %s", allowed[0])
+		if allowed[0] == structs.VMShelved { // as one whose offloading failed
+			w.fail = func(op *structs.Operation, _ structs.StepName) *structs.Outcome {
+				if op.Kind == structs.OpShelveOffload {
+					return &structs.Outcome{Error: "not now", ErrorKind: structs.KindInternal}
+				}
+				return nil
+			}
+		}
 		_, err = w.start(ids[0], by)
 		require.NoError(w.t, err)
 		w.settle()
+		require.Contains(w.t, allowed, w.store.Snapshot().Instance(ids[0]).VM)
 	}
 	w.fail = fail
 	_, err = w.start(ids[0], k)

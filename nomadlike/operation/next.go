@@ -131,7 +131,7 @@ func fail(op *structs.Operation, s Step, o structs.Outcome, undo bool, now struc
 // afterUndo decides what follows when nothing is left on the host of a failed build: another host, or the end. Other
 // kinds have nothing to place.
 func afterUndo(op *structs.Operation, now structs.Time) (*structs.Operation, Decision) {
-	if op.Kind == structs.OpBuild && op.HostID != "" && elsewhere(op) {
+	if Places(op.Kind) && op.HostID != "" && elsewhere(op) {
 		return replace(op, now), Replaces
 	}
 	return finish(op, structs.OpFailed, now), Failed
@@ -191,7 +191,7 @@ func hostLost(prior *structs.Operation, o structs.Outcome, now structs.Time) (*s
 	switch {
 	case op.Kind == structs.OpDelete:
 		return finish(op, structs.OpSucceeded, now), Abandoned
-	case op.Kind == structs.OpBuild && len(op.AvoidHosts)+1 < MaxPlacements:
+	case Places(op.Kind) && len(op.AvoidHosts)+1 < MaxPlacements:
 		return replace(op, now), Replaces
 	}
 	return finish(op, structs.OpFailed, now), Abandoned

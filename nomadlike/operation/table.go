@@ -59,6 +59,8 @@ type Table struct {
 	Breaks func(op *structs.Operation, o structs.Outcome) bool
 	// Builds says that it costs a host as much as a build: only so many go on at once. KeepsImage, that it nevertheless needs no image.
 	Builds, KeepsImage bool
+	// Releases says that success takes the instance off its host: the claim is given back.
+	Releases bool
 	// Advice is what a user can do when it failed; "" where Breaks never holds.
 	Advice string
 }
@@ -105,7 +107,7 @@ var undoSteps = map[structs.StepName]Step{
 }
 
 // all is every table, in the order in which Kinds lists them.
-var all = slices.Concat(buildTables, powerTables, guestTables, imageTables)
+var all = slices.Concat(buildTables, powerTables, guestTables, imageTables, shelveTables)
 
 var tables = func() map[structs.OperationKind]*Table {
 	m := map[structs.OperationKind]*Table{}
@@ -114,6 +116,12 @@ var tables = func() map[structs.OperationKind]*Table {
 	}
 	return m
 }()
+
+// Places reports whether an operation of the kind begins with finding a host.
+func Places(k structs.OperationKind) bool {
+	steps := Steps(k)
+	return len(steps) > 0 && steps[0].Name == structs.StepPlace
+}
 
 // Of returns the table of a kind; nil for one that does not exist. It is not to be changed.
 func Of(k structs.OperationKind) *Table { return tables[k] }

@@ -29,6 +29,10 @@ var allowed = map[structs.OperationKind]struct{ vm, tasks string }{
 	structs.OpRebuild:     {"active stopped error", ""},
 	structs.OpSnapshot:    {"active stopped paused suspended", ""},
 	structs.OpBackup:      {"active stopped paused suspended", ""},
+
+	structs.OpShelve:        {"active stopped paused suspended", ""},
+	structs.OpShelveOffload: {"shelved", ""},
+	structs.OpUnshelve:      {"shelved_offloaded", ""},
 }
 
 var vmStates = strings.Fields("building active paused suspended stopped rescued resized soft-delete error shelved shelved_offloaded")

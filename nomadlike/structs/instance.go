@@ -49,6 +49,10 @@ const (
 	TaskRebuilding        TaskState = "rebuilding"
 	TaskRebuildSpawning   TaskState = "rebuild_spawning"
 	TaskUpdatingPassword  TaskState = "updating_password"
+	TaskShelving          TaskState = "shelving"
+	TaskShelvingUploading TaskState = "shelving_image_uploading"
+	TaskShelvingOffload   TaskState = "shelving_offloading"
+	TaskUnshelving        TaskState = "unshelving"
 	TaskImageSnapshot     TaskState = "image_snapshot"
 	TaskImageBackup       TaskState = "image_backup"
 	TaskImageUploading    TaskState = "image_uploading"
@@ -137,6 +141,8 @@ type Instance struct {
 	LaunchedAt   Time `codec:"launched"`
 	TerminatedAt Time `codec:"term"`
 	DeletedAt    Time `codec:"deleted"`
+	// ShelvedImageID is the image that holds a shelved instance's disk; it goes with the unshelving or the instance.
+	ShelvedImageID ImageID `codec:"shi,omitempty"`
 	// Cleanup: the instance is deleted but its host was down, so its guest may still be there. The host's client destroys it when it is back.
 	Cleanup bool `codec:"clean"`
 }

@@ -24,6 +24,10 @@ const (
 	OpSnapshot    OperationKind = "createImage"
 	OpBackup      OperationKind = "createBackup"
 
+	OpShelve        OperationKind = "shelve"
+	OpShelveOffload OperationKind = "shelveOffload"
+	OpUnshelve      OperationKind = "unshelve"
+
 	// Actions that are done at once and have no steps; they are recorded as the others are.
 	OpLock       OperationKind = "lock"
 	OpUnlock     OperationKind = "unlock"
@@ -69,6 +73,7 @@ const (
 	StepRebuild     StepName = "rebuild"  // host: a new root disk of the instance's image
 	StepSetPassword StepName = "password" // host
 	StepCrashDump   StepName = "nmi"      // host
+	StepPowerOff    StepName = "poweroff" // host: as stop, on the way to something else
 	StepSnapshot    StepName = "snapshot" // host: the root disk as of one moment is a file beside it
 	StepUpload      StepName = "upload"   // host: the file is an active image, and gone here
 )
@@ -110,9 +115,17 @@ type OperationArgs struct {
 	PriorVM     VMState `codec:"pvm"`            // vm_state before the operation, to go back to
 	ImageID     ImageID `codec:"img,omitempty"`  // that a rescue boots
 	NewImageID  ImageID `codec:"nimg,omitempty"` // that the operation makes; queued until it is active, and removed when the operation fails
+	Pin         *Pin    `codec:"pin,omitempty"`  // where an unshelving wants the instance
 	BackupType  string  `codec:"bt,omitempty"`
 	Rotation    int64   `codec:"rot,omitempty"` // how many backups of the type stay; of a backup only
 	Secret      string  `codec:"sec,omitempty"` // a password for the guest; gone when the operation ends
+}
+
+// Pin says where an instance wants to be.
+type Pin struct {
+	Host    string `codec:"h"` // name of the host for this operation; "" is any
+	SetZone bool   `codec:"s"` // Zone replaces the instance's own, "" being none
+	Zone    string `codec:"z"`
 }
 
 // StepRecord is one finished attempt at a step.

@@ -13,6 +13,6 @@ type service struct{ base.Options }
 // Routes are this room's rows.
 func Routes(o base.Options) []httpapi.Route {
 	s := &service{o.WithDefaults()}
-	return slices.Concat(s.instanceRoutes(), s.actionRoutes(), s.snapshotRoutes(), s.instanceActionRoutes(), s.consoleRoutes(),
+	return slices.Concat(s.instanceRoutes(), s.actionRoutes(), s.snapshotRoutes(), s.shelveRoutes(), s.instanceActionRoutes(), s.consoleRoutes(),
 		s.metadataRoutes(), s.tagRoutes())
 }

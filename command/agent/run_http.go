@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/kilonova-cloud/kilonova/server/compute"
+	"github.com/kilonova-cloud/kilonova/server/compute/proxy"
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
 	"github.com/kilonova-cloud/kilonova/server/httpapi/metrics"
 	"github.com/kilonova-cloud/kilonova/server/identity"
@@ -101,7 +102,7 @@ func (a *agent) handler() (http.Handler, error) {
 	if a.rt.Telemetry.Prometheus {
 		scrape = metrics.Handler(registry)
 	}
-	services := []*httpapi.Service{compute.New(compute.Options{}), compute.Versions()}
+	services := compute.Services(compute.Options{}, proxy.Services{})
 	services = append(services, identity.Services(identity.Options{Auth: auth, TokenTTL: a.rt.Server.TokenTTL,
 		Endpoints: []identity.Endpoint{identity.Compute, identity.Identity, identity.Image, identity.Placement}})...)
 	services = append(services, image.New(image.Options{Logger: a.logger.Named("image")})...)

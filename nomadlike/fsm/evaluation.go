@@ -39,6 +39,9 @@ func applyPlacement(tx *state.Txn, settings *structs.ClusterSettings, p *structs
 	if ok, why := h.Schedulable(); !ok {
 		return structs.PlacementResult{Reason: why}
 	}
+	if ins.PinnedZone != "" && ins.PinnedZone != h.Zone && ins.RequestedHost == "" {
+		return structs.PlacementResult{Reason: "the host is no longer in zone " + ins.PinnedZone}
+	}
 	if why := groupRefuses(tx, ins, h); why != "" {
 		return structs.PlacementResult{Reason: why}
 	}

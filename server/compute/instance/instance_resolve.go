@@ -118,6 +118,7 @@ func resolveFlavor(r *httpapi.Request, rd state.Reader, in *instanceCreate, ins 
 		return httpapi.BadRequest("Flavor %s could not be found.", id)
 	}
 	ins.Flavor = *f.Copy()
+	ins.Flavor.Projects = nil // who may use it is no business of the instance
 	return nil
 }
 

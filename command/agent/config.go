@@ -36,6 +36,7 @@ type ServerConfig struct {
 	RetryMax      *int     `hcl:"retry_max_attempts,optional"` // 0: without end
 
 	TokenTTL          *string `hcl:"token_ttl,optional"`          // life of an identity token
+	ReclaimInterval   *string `hcl:"reclaim_interval,optional"`   // for how long a deleted instance can be restored
 	LeaseTTL          *string `hcl:"lease_ttl,optional"`          // how long a host is up after its last heartbeat
 	HeartbeatInterval *string `hcl:"heartbeat_interval,optional"` // how often a host renews its lease
 

@@ -14,6 +14,7 @@ func (r *resolver) server() {
 	c, out := r.config.Server, &r.rt.Server
 	out.Enabled = value(c.Enabled, false)
 	out.TokenTTL = r.duration("server.token_ttl", c.TokenTTL, time.Hour, time.Minute)
+	out.ReclaimInterval = r.duration("server.reclaim_interval", c.ReclaimInterval, 0, 0)
 	out.LeaseTTL = r.duration("server.lease_ttl", c.LeaseTTL, 30*time.Second, time.Second)
 	out.HeartbeatInterval = r.duration("server.heartbeat_interval", c.HeartbeatInterval, out.LeaseTTL/3, 100*time.Millisecond)
 	if out.HeartbeatInterval > out.LeaseTTL/2 {

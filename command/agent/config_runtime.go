@@ -56,6 +56,7 @@ type ServerRuntime struct {
 	// BootstrapExpect is how many servers start a new cluster together; 0 joins an existing one.
 	BootstrapExpect       int              `json:"bootstrap_expect"`
 	TokenTTL              time.Duration    `json:"token_ttl"`
+	ReclaimInterval       time.Duration    `json:"reclaim_interval"` // 0: a delete is at once and for good
 	LeaseTTL              time.Duration    `json:"lease_ttl"`
 	HeartbeatInterval     time.Duration    `json:"heartbeat_interval"`
 	RaftSnapshotInterval  time.Duration    `json:"raft_snapshot_interval"`

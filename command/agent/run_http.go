@@ -102,7 +102,7 @@ func (a *agent) handler() (http.Handler, error) {
 	if a.rt.Telemetry.Prometheus {
 		scrape = metrics.Handler(registry)
 	}
-	services := compute.Services(compute.Options{}, proxy.Services{})
+	services := compute.Services(compute.Options{ReclaimAfter: a.rt.Server.ReclaimInterval}, proxy.Services{})
 	services = append(services, identity.Services(identity.Options{Auth: auth, TokenTTL: a.rt.Server.TokenTTL,
 		Endpoints: []identity.Endpoint{identity.Compute, identity.Identity, identity.Image, identity.Placement}})...)
 	services = append(services, image.New(image.Options{Logger: a.logger.Named("image")})...)

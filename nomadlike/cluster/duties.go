@@ -3,6 +3,7 @@ package cluster
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -56,6 +57,24 @@ func (s *Server) expireOperations(ctx context.Context) error {
 	late.Now = at
 	_, err := fsm.OperationReport.Propose(ctx, asLeader{s}, &late)
 	return err
+}
+
+// reclaim deletes for good the instances whose time to be restored is over.
+func (s *Server) reclaim(ctx context.Context) error {
+	if s.cfg.ReclaimAfter == 0 {
+		return nil
+	}
+	var errs []error
+	old := now().Add(-s.cfg.ReclaimAfter)
+	for ins := range s.store.Snapshot().AllInstances() {
+		if ins.VM != structs.VMSoftDeleted || ins.DeletedAt > old || ins.OperationID != "" {
+			continue
+		}
+		_, err := fsm.OperationCreate.Propose(ctx, asLeader{s}, &structs.OperationCreateRequest{Admin: true, Now: now(), Operation: structs.Operation{
+			ID: structs.OperationID(nomadlike.NewUUID()), InstanceID: ins.ID, ProjectID: ins.ProjectID, UserID: ins.UserID, Kind: structs.OpDelete}})
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // reapBatch bounds one entry of the reaper.

@@ -56,6 +56,8 @@ type options struct {
 	ttl    time.Duration // 0 is 2 s
 	raft   consensus.Tuning
 	memory bool // Raft keeps its log in memory
+
+	reclaim time.Duration // Config.ReclaimAfter
 }
 
 // startWith begins the member, anew or again on its directory and address.
@@ -81,7 +83,7 @@ func (m *member) startWith(o options, join []string) {
 		dir = ""
 	}
 	m.Server, err = NewServer(Config{ID: m.id, Name: string(m.id), Region: "RegionOne", DataDir: dir, BootstrapExpect: m.expect, Advertise: m.addr,
-		LeaseTTL: max(o.ttl, 2*time.Second), TokenTTL: time.Hour, KeepFinished: time.Hour, Raft: o.raft, Logger: testLogger(m.t)}, m.rpc, m.pool)
+		LeaseTTL: max(o.ttl, 2*time.Second), TokenTTL: time.Hour, KeepFinished: time.Hour, ReclaimAfter: o.reclaim, Raft: o.raft, Logger: testLogger(m.t)}, m.rpc, m.pool)
 	require.NoError(m.t, err)
 	go m.rpc.Serve()
 	m.gossip, err = gossip.New(gossip.Config{NodeName: string(m.id), BindAddr: net.JoinHostPort("127.0.0.1", freePort(m.t)), Local: true, Logger: testLogger(m.t),

@@ -29,6 +29,7 @@ func (s *Server) leaderDuties() []duty {
 		{"host-suspects", s.suspectFailed},
 		{"operation-deadlines", s.periodic("operation-deadlines", time.Second, nil, s.expireOperations)},
 		{"raft-members", s.periodic("raft-members", 10*time.Second, s.duties.signal("raft-members"), s.reconcileMembers)},
+		{"reclaimer", s.periodic("reclaimer", time.Minute, nil, s.reclaim)},
 		{"reaper", s.periodic("reaper", time.Minute, s.duties.signal("reaper"), s.reap)},
 	}
 }

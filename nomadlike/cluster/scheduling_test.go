@@ -70,3 +70,25 @@ func TestFollowersSchedule(t *testing.T) {
 	t.Logf("%d instances; plans of %s: %d, of %s: %d", len(all), followers[0].id, o.net.calls(string(followers[0].id), "Plan.Submit"),
 		followers[1].id, o.net.calls(string(followers[1].id), "Plan.Submit"))
 }
+
+// The leader deletes for good what was deleted softly long enough ago, and nothing else.
+func TestReclaim(t *testing.T) {
+	t.Parallel()
+	c := newClusterWith(t, 1, options{memory: true, reclaim: 200 * time.Millisecond})
+	l := c.leader()
+	unlimited(t, l)
+	c.host("a")
+	require.Eventually(t, func() bool { return l.Stale().HostByName("a") != nil }, 10*time.Second, 5*time.Millisecond)
+	ctx := context.Background()
+	ids, err := fsm.InstanceCreate.Propose(ctx, l, createRequest(2))
+	require.NoError(t, err)
+	c.waitActive(ids)
+	_, err = fsm.OperationCreate.Propose(ctx, l, &structs.OperationCreateRequest{Now: now(), Operation: structs.Operation{ID: "soft", InstanceID: ids[0], Kind: structs.OpSoftDelete}})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return l.Stale().Instance(ids[0]).VM == structs.VMSoftDeleted }, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool {
+		require.NoError(t, l.reclaim(ctx))
+		return l.Stale().Instance(ids[0]).Deleted()
+	}, 10*time.Second, 20*time.Millisecond)
+	require.Equal(t, structs.VMActive, l.Stale().Instance(ids[1]).VM)
+}

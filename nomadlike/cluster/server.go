@@ -42,6 +42,8 @@ type Config struct {
 	Workers int
 	// KeepFinished is how long finished operations and deleted instances stay readable.
 	KeepFinished time.Duration
+	// ReclaimAfter is for how long an instance that was deleted softly can be restored; 0 deletes none that are so.
+	ReclaimAfter time.Duration
 	// HeartbeatInterval is how often clients are told to renew their leases; 0 is a third of LeaseTTL.
 	HeartbeatInterval time.Duration
 	Raft              consensus.Tuning

@@ -75,7 +75,7 @@ func quotaAllows(tx *state.Txn, r *structs.InstanceCreateRequest) (int, error) {
 	return 0, quotaError(limits, used, least, cores, mem)
 }
 
-// quotaError words a refusal as Nova does.
+// quotaError words the refusal of n more instances as Nova does; nil when there is room.
 func quotaError(l structs.QuotaLimits, u structs.QuotaUsage, n, cores, mem int64) error {
 	var names, asked, used, allowed []string
 	over := func(name string, limit, have, want int64) {
@@ -87,6 +87,9 @@ func quotaError(l structs.QuotaLimits, u structs.QuotaUsage, n, cores, mem int64
 	over("cores", l.Cores, u.Cores, n*cores)
 	over("instances", l.Instances, u.Instances, n)
 	over("ram", l.MemoryMiB, u.MemoryMiB, n*mem)
+	if len(names) == 0 {
+		return nil
+	}
 	j := func(s []string) string { return strings.Join(s, ", ") }
 	return structs.Errorf(structs.KindQuota, "Quota exceeded for %s: Requested %s, but already used %s of %s %s", j(names), j(asked), j(used), j(allowed), j(names))
 }

@@ -36,6 +36,12 @@ func applyOperationCreate(tx *state.Txn, r *structs.OperationCreateRequest) (str
 	if err := checkReady(tx, ins, t); err != nil {
 		return "", err
 	}
+	if r.Operation.Kind == structs.OpRestore { // it counts again when it is restored
+		limits, used := tx.QuotaRoom(ins.ProjectID, ins.UserID)
+		if err := quotaError(limits, used, 1, int64(ins.Flavor.VCPUs), ins.Flavor.MemoryMiB); err != nil {
+			return "", err
+		}
+	}
 	if r.Operation.Kind == structs.OpUnshelve {
 		r.Operation.Args.ImageID = ins.ShelvedImageID
 		if pin := r.Operation.Args.Pin; pin != nil {
@@ -253,7 +259,11 @@ func succeeded(tx *state.Txn, ins *structs.Instance, op *structs.Operation, o st
 		tx.AddHostBuilding(op.HostID, -1)
 	}
 	ins.OperationID, ins.Task, ins.Fault = "", structs.TaskNone, nil
+	counted := ins.Counts()
 	t.Done(ins, op, o, now)
+	if counted != ins.Counts() {
+		takeQuota(tx, ins, !counted)
+	}
 	if t.Releases {
 		tx.DeleteClaim(ins.ID, ins.HostID)
 		ins.HostID, ins.Host, ins.Zone = "", "", ""
@@ -267,6 +277,15 @@ func succeeded(tx *state.Txn, ins *structs.Instance, op *structs.Operation, o st
 	if op.Kind == structs.OpShelve {
 		offload(tx, ins, op, now)
 	}
+}
+
+// takeQuota takes what the instance needs of its project's quota, or gives it back.
+func takeQuota(tx *state.Txn, ins *structs.Instance, take bool) {
+	n := int64(1)
+	if !take {
+		n = -1
+	}
+	tx.AddQuotaUsage(ins.ProjectID, n, n*int64(ins.Flavor.VCPUs), n*ins.Flavor.MemoryMiB)
 }
 
 // offload takes a shelved instance off its host at once, as Nova's default shelved_offload_time of 0.
@@ -357,7 +376,9 @@ func deleteInstance(tx *state.Txn, old *structs.Instance, cleanup bool, now stru
 	for _, h := range hosts {
 		tx.DeleteClaim(ins.ID, h)
 	}
-	tx.AddQuotaUsage(ins.ProjectID, -1, -int64(ins.Flavor.VCPUs), -ins.Flavor.MemoryMiB)
+	if old.Counts() {
+		takeQuota(tx, ins, false)
+	}
 	ins.VM, ins.Task, ins.Power, ins.OperationID, ins.Cleanup = structs.VMDeleted, structs.TaskNone, structs.PowerNoState, "", cleanup
 	ins.TerminatedAt, ins.DeletedAt, ins.UpdatedAt = now, now, now
 	ins.UserData = nil

@@ -19,7 +19,8 @@ import (
 
 // leadsTo names for each state an operation that brings an active instance there.
 var leadsTo = map[structs.VMState]structs.OperationKind{structs.VMStopped: structs.OpStop, structs.VMPaused: structs.OpPause, structs.VMSuspended: structs.OpSuspend,
-	structs.VMRescued: structs.OpRescue, structs.VMShelved: structs.OpShelve, structs.VMShelvedOffloaded: structs.OpShelve}
+	structs.VMRescued: structs.OpRescue, structs.VMShelved: structs.OpShelve, structs.VMShelvedOffloaded: structs.OpShelve,
+	structs.VMSoftDeleted: structs.OpSoftDelete}
 
 // prepare brings an instance to where an operation of kind k may begin, and begins it.
 func prepare(w *world, k structs.OperationKind) structs.InstanceID {

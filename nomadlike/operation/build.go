@@ -30,6 +30,22 @@ var buildTables = []Table{
 		Advice: "Delete it again; if that fails too, an administrator sees the cause.",
 	},
 	{
+		Kind: structs.OpSoftDelete, Action: "delete", Event: "compute_soft_delete_instance", Allow: Allow{AnyTask: true, Launched: true},
+		Steps: []Step{{Name: structs.StepPowerOff, On: OnHost, Deadline: time.Minute, WaitsForGuest: true, Retries: 1, Backoff: time.Second, Task: structs.TaskSoftDeleting}},
+		Done: func(ins *structs.Instance, _ *structs.Operation, _ structs.Outcome, now structs.Time) {
+			ins.VM, ins.Power, ins.DeletedAt = structs.VMSoftDeleted, structs.PowerShutdown, now
+		},
+		Breaks: never,
+	},
+	{
+		Kind: structs.OpRestore, Action: "restore", Event: "compute_restore_instance", Allow: from(structs.VMSoftDeleted),
+		Steps: power(structs.StepStart, structs.TaskRestoring, ""),
+		Done: func(ins *structs.Instance, _ *structs.Operation, _ structs.Outcome, _ structs.Time) {
+			ins.VM, ins.Power, ins.DeletedAt = structs.VMActive, structs.PowerRunning, 0
+		},
+		Breaks: never,
+	},
+	{
 		Kind: structs.OpRebuild, Action: "rebuild", Event: "compute_rebuild_instance", Builds: true,
 		Allow: Allow{VM: []structs.VMState{structs.VMActive, structs.VMStopped, structs.VMError}, Launched: true},
 		Steps: []Step{

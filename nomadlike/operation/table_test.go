@@ -14,6 +14,8 @@ import (
 // allowed is Nova's table of the states in which an operation may begin (the decorators of nova/compute/api.py), written down a second time.
 var allowed = map[structs.OperationKind]struct{ vm, tasks string }{
 	structs.OpDelete:      {"any", "any"},
+	structs.OpSoftDelete:  {"any", "any"},
+	structs.OpRestore:     {"soft-delete", ""},
 	structs.OpStart:       {"stopped", ""},
 	structs.OpStop:        {"active error", ""},
 	structs.OpSoftReboot:  {"active", ""},

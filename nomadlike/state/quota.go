@@ -104,7 +104,7 @@ func (r Reader) QuotaUsage(p structs.ProjectID) structs.QuotaUsage {
 func (r Reader) UserQuotaUsage(p structs.ProjectID, u structs.UserID) structs.QuotaUsage {
 	used := structs.QuotaUsage{ProjectID: p}
 	for i := range r.Instances(p) {
-		if i.UserID == u {
+		if i.UserID == u && i.Counts() {
 			used.Instances++
 			used.Cores += int64(i.Flavor.VCPUs)
 			used.MemoryMiB += i.Flavor.MemoryMiB

@@ -49,6 +49,8 @@ const (
 	TaskRebuilding        TaskState = "rebuilding"
 	TaskRebuildSpawning   TaskState = "rebuild_spawning"
 	TaskUpdatingPassword  TaskState = "updating_password"
+	TaskSoftDeleting      TaskState = "soft-deleting"
+	TaskRestoring         TaskState = "restoring"
 	TaskShelving          TaskState = "shelving"
 	TaskShelvingUploading TaskState = "shelving_image_uploading"
 	TaskShelvingOffload   TaskState = "shelving_offloading"
@@ -149,6 +151,9 @@ type Instance struct {
 
 // Deleted reports whether the instance is gone for its user; the record stays for a while for lists of deleted ones.
 func (i *Instance) Deleted() bool { return i.VM == VMDeleted }
+
+// Counts reports whether the instance takes of its project's quota: one that was deleted and may yet be restored does not.
+func (i *Instance) Counts() bool { return i.VM != VMDeleted && i.VM != VMSoftDeleted }
 
 // Copy returns a copy that may be changed: what is shared with the original (flavor's specs, image properties, keys,
 // hints) never changes after the build, and metadata and tags are cloned.

@@ -24,6 +24,9 @@ const (
 	OpSnapshot    OperationKind = "createImage"
 	OpBackup      OperationKind = "createBackup"
 
+	OpSoftDelete OperationKind = "soft-delete" // a delete that can be taken back for a while
+	OpRestore    OperationKind = "restore"
+
 	OpShelve        OperationKind = "shelve"
 	OpShelveOffload OperationKind = "shelveOffload"
 	OpUnshelve      OperationKind = "unshelve"

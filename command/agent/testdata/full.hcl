@@ -15,6 +15,7 @@ server {
   retry_interval          = "7s"
   retry_max_attempts      = 5
   token_ttl               = "2h"
+  reclaim_interval = "24h"
   lease_ttl               = "40s"
   heartbeat_interval      = "9s"
   raft_snapshot_interval  = "3m"

@@ -30,6 +30,8 @@ func (s *service) actionRoutes() []httpapi.Route {
 		plain("unpause", "os-pause-server:unpause", structs.OpUnpause),
 		plain("suspend", "os-suspend-server:suspend", structs.OpSuspend),
 		plain("resume", "os-suspend-server:resume", structs.OpResume),
+		plain("forceDelete", "os-deferred-delete:force", structs.OpDelete),
+		plain("restore", "os-deferred-delete:restore", structs.OpRestore),
 		plain("unrescue", "os-unrescue", structs.OpUnrescue),
 		rescue, crash,
 		row("changePassword", httpapi.MemberOrAdmin("os_compute_api:os-admin-password"), passwordSchema, s.setPassword),

@@ -73,7 +73,15 @@ func oneInstance(r *httpapi.Request, rd state.Reader, ins *structs.Instance, s s
 }
 
 func (s *service) deleteInstance(r *httpapi.Request) (any, error) {
-	return s.begin(r, structs.OpDelete)
+	_, ins, err := target(r)
+	if err != nil {
+		return nil, err
+	}
+	kind := structs.OpDelete
+	if s.ReclaimAfter > 0 && !ins.LaunchedAt.IsZero() && ins.HostID != "" && ins.VM != structs.VMSoftDeleted {
+		kind = structs.OpSoftDelete
+	}
+	return nil, s.start(r, s.operation(r, ins, kind))
 }
 
 func (s *service) rebootInstance(r *httpapi.Request) (any, error) {

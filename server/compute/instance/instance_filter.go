@@ -155,6 +155,13 @@ func (f *instanceFilter) byChange(opts map[string]string) error {
 	} else {
 		f.deleted = since != 0 || before != 0
 	}
+	soft, asked := base.ParseBool(opts["soft_deleted"])
+	if !asked {
+		soft = f.deleted
+	}
+	if !soft {
+		f.test(func(i *structs.Instance) bool { return i.VM != structs.VMSoftDeleted })
+	}
 	return nil
 }
 

@@ -110,7 +110,9 @@ func TestAgentKilledInEveryOperation(t *testing.T) {
 			return nil
 		})
 	}
-	var l struct{ Images []struct{ Name, Status string } }
+	var l struct {
+		Images []struct{ Name, Status string }
+	}
 	require.NoError(t, c.get(a.url()+"/image/v2/images", &l))
 	names := map[string]string{}
 	for _, i := range l.Images {

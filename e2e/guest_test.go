@@ -155,6 +155,19 @@ func TestStockClientRealGuest(t *testing.T) {
 		s.waitStatus("guest-one", "ACTIVE", 2*time.Minute)
 		waitConsole(s, "guest-one", 2*time.Minute, "the guest has rebooted", func(c string) bool { return strings.Count(c, "KILONOVA-GUEST-READY") == 3 })
 	})
+	t.Run("pause and suspend keep the guest's memory", func(t *testing.T) {
+		survives(t, a, s, func() {
+			for _, one := range [][3]string{{"pause", "PAUSED", "unpause"}, {"suspend", "SUSPENDED", "resume"}} {
+				s.run("server", one[0], "guest-one")
+				s.waitStatus("guest-one", one[1], time.Minute)
+				s.run("server", one[2], "guest-one")
+				s.waitStatus("guest-one", "ACTIVE", time.Minute)
+			}
+		})
+		_, err := s.try("server", "rescue", "guest-one")
+		require.ErrorContains(t, err, "cannot rescue", "what the driver lacks is refused before anything is done")
+		require.Equal(t, "ACTIVE", strings.TrimSpace(s.run("server", "show", "guest-one", "-f", "value", "-c", "status")))
+	})
 	t.Run("the driver's process is killed", func(t *testing.T) { survives(t, a, s, func() { killPlugin(t, a) }) })
 	t.Run("the agent is killed", func(t *testing.T) {
 		survives(t, a, s, func() {

@@ -168,6 +168,19 @@ func TestStockClientRealGuest(t *testing.T) {
 		require.ErrorContains(t, err, "cannot rescue", "what the driver lacks is refused before anything is done")
 		require.Equal(t, "ACTIVE", strings.TrimSpace(s.run("server", "show", "guest-one", "-f", "value", "-c", "status")))
 	})
+	t.Run("its disk becomes an image while it runs, and leaves its host and comes back", func(t *testing.T) {
+		survives(t, a, s, func() { s.run("server", "image", "create", "--name", "snap", "--wait", "guest-one") })
+		s.run("server", "create", "--image", "snap", "--flavor", "small", "copy")
+		s.waitStatus("copy", "ACTIVE", time.Minute)
+		waitConsole(s, "copy", 2*time.Minute, "the copy has booted", func(c string) bool { return strings.Contains(c, "KILONOVA-GUEST-READY hostname=") })
+		s.run("server", "shelve", "copy")
+		s.waitStatus("copy", "SHELVED_OFFLOADED", 3*time.Minute)
+		s.run("server", "unshelve", "copy")
+		s.waitStatus("copy", "ACTIVE", 2*time.Minute)
+		waitConsole(s, "copy", 2*time.Minute, "the copy has booted from its shelved disk", func(c string) bool { return strings.Contains(c, "KILONOVA-GUEST-READY hostname=") })
+		s.run("server", "delete", "--wait", "copy")
+		s.run("image", "delete", "snap")
+	})
 	t.Run("the driver's process is killed", func(t *testing.T) { survives(t, a, s, func() { killPlugin(t, a) }) })
 	t.Run("the agent is killed", func(t *testing.T) {
 		survives(t, a, s, func() {

@@ -95,7 +95,7 @@ func (d *Driver) configured() (*host, error) {
 
 // optional are the methods of driver.Unsupported that this driver has.
 var optional = []string{
-	"ConsoleEndpoint", "Diagnostics", "Pause", "Resume", "Suspend", "TriggerCrashDump", "Unpause",
+	"ConsoleEndpoint", "Diagnostics", "Pause", "Resume", "Snapshot", "Suspend", "TriggerCrashDump", "Unpause",
 }
 
 // Capabilities says what the driver can do on any host; what depends on the host is in the fingerprint.

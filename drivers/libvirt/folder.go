@@ -34,6 +34,7 @@ func newFolder(instancesDir, instanceID string) folder {
 func (f folder) path() string       { return string(f) }
 func (f folder) rootDisk() string   { return filepath.Join(string(f), "disk") }
 func (f folder) ephemeral() string  { return filepath.Join(string(f), "disk.eph0") }
+func (f folder) snapshot() string   { return filepath.Join(string(f), "snapshot.new") }
 func (f folder) swap() string       { return filepath.Join(string(f), "disk.swap") }
 func (f folder) consoleLog() string { return filepath.Join(string(f), "console.log") }
 func (f folder) vncSocket() string  { return filepath.Join(string(f), "vnc.sock") }

@@ -68,6 +68,7 @@ func TestGuest(t *testing.T) {
 			shell.run("grep -q precious /root/kept && echo kept it")
 			waitConsole(t, d, id, "\nkept it", 1)
 		}},
+		{"what it is now becomes an image while it goes on", func(t *testing.T) { bootsFromSnapshot(t, b, d, spec) }},
 		{"it powers itself off, which is an event", func(t *testing.T) {
 			drainEvents(events)
 			shell.t = t
@@ -99,6 +100,51 @@ func TestGuest(t *testing.T) {
 		if !t.Run(step.name, step.run) {
 			return
 		}
+	}
+}
+
+// bootsFromSnapshot takes a snapshot of the running guest and one of it paused, and boots another guest of the first: it has the file that was written.
+func bootsFromSnapshot(t *testing.T, b *testBed, d *Driver, spec *driver.InstanceSpec) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "running")
+	begun := time.Now()
+	must(t, d.Snapshot(t.Context(), &driver.SnapshotRequest{InstanceRef: operation(spec, "snapshot"), Path: path, Format: "qcow2"}))
+	t.Logf("copied after %s", time.Since(begun).Round(time.Millisecond))
+	if status := inspect(t, d, spec.InstanceID); status.Power != driver.PowerRunning {
+		t.Fatalf("the guest does not go on: %+v", status)
+	}
+	out, err := exec.Command("qemu-img", "info", "--output=json", path).Output()
+	must(t, err)
+	if strings.Contains(string(out), "backing") || !strings.Contains(string(out), `"virtual-size": 1073741824`) {
+		t.Fatalf("no disk of its own: %s", out)
+	}
+	must(t, d.Pause(t.Context(), new(operation(spec, "pause-for-snapshot"))))
+	must(t, d.Snapshot(t.Context(), &driver.SnapshotRequest{InstanceRef: operation(spec, "snapshot-paused"), Path: filepath.Join(dir, "paused"), Format: "raw"}))
+	must(t, d.Unpause(t.Context(), new(operation(spec, "unpause-after-snapshot"))))
+	if info, err := os.Stat(filepath.Join(dir, "paused")); err != nil || info.Size() != 1<<30 {
+		t.Fatalf("%v %v", info, err)
+	}
+
+	other := b.spec(t, "copy-1")
+	other.RootGiB = 1
+	other.Image = &driver.Image{ID: "snapshot", Path: path, Format: "qcow2"}
+	must(t, os.Chmod(dir, 0o755))
+	must(t, os.Chmod(path, 0o644))
+	t.Cleanup(func() {
+		must(t, d.Destroy(context.Background(), &driver.DestroyRequest{InstanceRef: operation(other, "end"), DestroyDisks: true}))
+	})
+	_, err = d.Create(t.Context(), other)
+	must(t, err)
+	waitConsole(t, d, other.InstanceID, "KILONOVA-GUEST-READY", 1)
+	shell := logIn(t, d, other.InstanceID)
+	defer shell.close()
+	shell.run("grep -q precious /root/kept && echo has it")
+	waitConsole(t, d, other.InstanceID, "\nhas it", 1)
+	must(t, d.Stop(t.Context(), &driver.StopRequest{InstanceRef: operation(other, "off")}))
+	off := filepath.Join(dir, "off")
+	must(t, d.Snapshot(t.Context(), &driver.SnapshotRequest{InstanceRef: operation(other, "snapshot-off"), Path: off, Format: "qcow2"}))
+	if out, err := exec.Command("qemu-img", "check", off).CombinedOutput(); err != nil {
+		t.Fatalf("%s", out)
 	}
 }
 

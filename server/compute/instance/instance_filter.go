@@ -159,8 +159,12 @@ func (f *instanceFilter) byChange(opts map[string]string) error {
 	if !asked {
 		soft = f.deleted
 	}
-	if !soft {
+	switch {
+	case !soft:
 		f.test(func(i *structs.Instance) bool { return i.VM != structs.VMSoftDeleted })
+	case f.deleted && !f.live: // only deleted ones are asked for; those that can be restored stand among the living
+		f.live = true
+		f.test(func(i *structs.Instance) bool { return !i.Counts() })
 	}
 	return nil
 }

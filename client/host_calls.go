@@ -14,6 +14,7 @@ func (c *Client) registerHostCalls() {
 	rpc.Handle(c.cfg.RPC, "Client.HostPower", rpc.ServerOnly, c.hostPower)
 	rpc.Handle(c.cfg.RPC, "Client.HostMaintenance", rpc.ServerOnly, c.hostMaintenance)
 	rpc.Handle(c.cfg.RPC, "Client.CacheImage", rpc.ServerOnly, c.cacheImage)
+	rpc.Handle(c.cfg.RPC, "Client.Diagnostics", rpc.ServerOnly, c.diagnostics)
 }
 
 func (c *Client) hostOf(id structs.HostID) (*Host, error) {

@@ -193,7 +193,7 @@ func unknownFate(err error) bool {
 // that such a command is applied, the second one would undo what that one was told is done. So its fate is left to who proposed it.
 var overwrites = map[fsm.Type]bool{fsm.QuotaSet.Type: true, fsm.ClusterSettingsSet.Type: true, fsm.HostAdmin.Type: true, fsm.HostRegister.Type: true, fsm.HostStatus.Type: true,
 	fsm.InstanceUpdate.Type: true, fsm.InstancePin.Type: true, fsm.ImageReplace.Type: true, fsm.InstanceLock.Type: true, fsm.InstanceReset.Type: true,
-	fsm.AggregateUpdate.Type: true}
+	fsm.AggregateUpdate.Type: true, fsm.InstancePassword.Type: true}
 
 func repeatable(t fsm.Type) bool { return fsm.Repeatable(t) && !overwrites[t] }
 

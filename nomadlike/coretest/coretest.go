@@ -20,6 +20,7 @@ import (
 type Core struct {
 	BlobStore nomadlike.Blobs
 	Console   func(ins *structs.Instance, lines int) ([]byte, error)
+	Measure   func(ins *structs.Instance) (*structs.Diagnostics, error)
 	Info      nomadlike.ClusterInfo
 	HostCalls HostCalls
 	// Removable refuses the removal of Raft peers; nil allows it.

@@ -145,6 +145,8 @@ type Instance struct {
 	DeletedAt    Time `codec:"deleted"`
 	// ShelvedImageID is the image that holds a shelved instance's disk; it goes with the unshelving or the instance.
 	ShelvedImageID ImageID `codec:"shi,omitempty"`
+	// Password is what the guest reported of its administrator's password, encrypted with the keypair; "" is nothing.
+	Password string `codec:"pw,omitempty"`
 	// Cleanup: the instance is deleted but its host was down, so its guest may still be there. The host's client destroys it when it is back.
 	Cleanup bool `codec:"clean"`
 }

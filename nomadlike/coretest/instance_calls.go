@@ -1,0 +1,15 @@
+package coretest
+
+import (
+	"context"
+
+	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+)
+
+// Diagnostics calls Measure.
+func (c *Core) Diagnostics(_ context.Context, ins *structs.Instance) (*structs.Diagnostics, error) {
+	if c.Measure == nil {
+		return nil, structs.Errorf(structs.KindNotSupported, "the driver does not have Diagnostics")
+	}
+	return c.Measure(ins)
+}

@@ -35,10 +35,10 @@ func agentProse() string {
 is needed.
 
 Configuration is read from -config, then from the environment, then from the
-other flags; what comes later wins. SIGHUP reads it again: log level, TLS
-files, what a host reserves, its driver's settings and the scheduler's filters,
-weights and ratios are taken over, other changes wait for a restart; the log
-says which. A second interrupt ends the agent at once.
+other flags; what comes later wins. SIGHUP reads it again: log level, TLS and
+policy files, what a host reserves, its driver's settings and the scheduler's
+filters, weights and ratios are taken over, other changes wait for a restart;
+the log says which. A second interrupt ends the agent at once.
 
 Environment:
 

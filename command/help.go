@@ -85,7 +85,7 @@ var groups = []struct {
 }{
 	{"Run an agent", []string{"agent"}},
 	{"Use the cloud", []string{"instance", "image", "flavor", "operation", "host", "openrc"}},
-	{"Operate the cluster", []string{"identity", "monitor", "operator", "server", "tls"}},
+	{"Operate the cluster", []string{"identity", "monitor", "operator", "policy", "server", "tls"}},
 	{"Other", []string{"version"}},
 }
 

@@ -45,6 +45,8 @@ type ServerConfig struct {
 	RaftTrailingLogs      *int    `hcl:"raft_trailing_logs,optional"`      // kept after a snapshot for followers that lag
 	RaftMultiplier        *int    `hcl:"raft_multiplier,optional"`         // stretches Raft's timeouts for slow machines
 
+	PolicyFile *string `hcl:"policy_file,optional"` // access rules in oslo.policy's language; absolute
+
 	Scheduler *SchedulerConfig `hcl:"scheduler,block"`
 }
 

@@ -29,7 +29,7 @@ func machine() *system {
 	}
 }
 
-// fixtureDir has what testdata/full.hcl names: certificates and a plugin's program.
+// fixtureDir has what testdata/full.hcl names: certificates, a plugin's program, a policy file.
 func fixtureDir(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -37,7 +37,8 @@ func fixtureDir(t testing.TB) string {
 	require.NoError(t, err)
 	pair, err := authority.Issue(ca.Request{Roles: []ca.Role{ca.Server}, Region: "north", Lifetime: time.Minute})
 	require.NoError(t, err)
-	for name, text := range map[string][]byte{"ca.pem": root.Certificate, "agent.pem": pair.Certificate, "agent-key.pem": pair.Key, "acme": []byte("#!/bin/sh\n")} {
+	for name, text := range map[string][]byte{"ca.pem": root.Certificate, "agent.pem": pair.Certificate, "agent-key.pem": pair.Key, "acme": []byte("#!/bin/sh\n"),
+		"policy.yaml": []byte("\"os_compute_api:limits\": \"@\"\n")} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), text, 0o700))
 	}
 	return dir

@@ -60,6 +60,8 @@ var refusals = []struct {
 	{"addresses", serverBase + "bind_addr = \"localhost\"\naddresses {\n http = \"[::1]\"\n}\nadvertise {\n rpc = \"0.0.0.0\"\n serf = \"x:y\"\n}",
 		[]string{`6,1: bind_addr: "localhost" is no IP address`, `8,2: addresses.http`, `11,2: advertise.rpc: "0.0.0.0" is every address`, `12,2: advertise.serf: "x:y"`}},
 	{"durations", "data_dir = \"DIR/data\"\nserver {\n enabled = true\n bootstrap_expect = 1\n token_ttl = \"10\"\n}", []string{`5,2: server.token_ttl: "10" is no duration; a number with a unit such as "90s"`}},
+	{"relative policy file", "data_dir = \"DIR/data\"\nserver {\n enabled = true\n bootstrap_expect = 1\n policy_file = \"policy.yaml\"\n}", []string{`5,2: server.policy_file: "policy.yaml" is relative; an absolute path is right`}},
+	{"no policy file", "data_dir = \"DIR/data\"\nserver {\n enabled = true\n bootstrap_expect = 1\n policy_file = \"/no/policy.yaml\"\n}", []string{"5,2: server.policy_file: policy file: open /no/policy.yaml: no such file"}},
 	{"short durations", "data_dir = \"DIR/data\"\nserver {\n enabled = true\n bootstrap_expect = 1\n token_ttl = \"1s\"\n lease_ttl = \"4s\"\n heartbeat_interval = \"3s\"\n}",
 		[]string{"5,2: server.token_ttl: 1s is too short; 1m0s or more", "7,2: server.heartbeat_interval: 3s: one lost heartbeat"}},
 	{"numbers", "data_dir = \"DIR/data\"\nserver {\n enabled = true\n bootstrap_expect = 1\n raft_multiplier = 11\n raft_trailing_logs = 0\n scheduler {\n  workers = 0\n  cpu_ratio = 0\n  filters = [\"A\", \"A\"]\n }\n}",
@@ -200,6 +202,9 @@ func FuzzConfig(f *testing.F) {
 		}
 		config.DataDir = nil // no directory of the fuzzer's choice
 		config.Client = nil
+		if config.Server != nil {
+			config.Server.PolicyFile = nil
+		}
 		for _, plugin := range config.Plugins {
 			plugin.Path = nil
 		}

@@ -9,8 +9,11 @@ import (
 )
 
 // reloadable are the paths of Runtime that a running agent takes over on SIGHUP (agent.parts in run_reload.go): whatever lies below one is
-// included. The settings of the host's driver are taken over, too. TLS files are read again at each reload even when their names are the same.
-var reloadable = slices.Concat([]string{"log_level", "client.reserved"}, reloadableTLS, reloadableScheduler)
+// included. The settings of the host's driver are taken over, too. TLS files are read again at each reload even when their names are the same,
+// and so is the policy file.
+var reloadable = slices.Concat([]string{"log_level", "client.reserved", policyPath}, reloadableTLS, reloadableScheduler)
+
+const policyPath = "server.policy_file"
 
 var (
 	reloadableTLS       = []string{"tls.ca_file", "tls.cert_file", "tls.key_file", "tls.verify_server_hostname"}

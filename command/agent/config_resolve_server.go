@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"math"
 	"net"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -29,8 +30,28 @@ func (r *resolver) server() {
 		r.refuse("server.raft_multiplier", "%d is too large: a lost leader would be noticed too late; 1 to 10 is right", out.RaftMultiplier)
 	}
 	r.scheduler()
+	r.policyFile()
 	if out.Enabled {
 		r.bootstrap()
+	}
+}
+
+// policyFile refuses a file that the server would start without.
+func (r *resolver) policyFile() {
+	path, name := value(r.config.Server.PolicyFile, ""), "server.policy_file"
+	switch {
+	case path == "":
+		return
+	case !filepath.IsAbs(path):
+		r.refuse(name, "%q is relative; an absolute path is right", path)
+		return
+	}
+	r.rt.Server.PolicyFile = path
+	if !r.rt.Server.Enabled {
+		return
+	}
+	if _, err := LoadPolicy(path); err != nil {
+		r.refuse(name, "%v", err)
 	}
 }
 

@@ -63,6 +63,7 @@ type ServerRuntime struct {
 	RaftSnapshotThreshold uint64           `json:"raft_snapshot_threshold"`
 	RaftTrailingLogs      uint64           `json:"raft_trailing_logs"`
 	RaftMultiplier        int              `json:"raft_multiplier"` // 1 to 10, times Raft's default timeouts
+	PolicyFile            string           `json:"policy_file"`     // absolute; "" is the default rules; could be read
 	Scheduler             SchedulerRuntime `json:"scheduler"`
 }
 

@@ -44,6 +44,7 @@ type agent struct {
 	client  *client.Client  // nil on a pure server
 	drivers *driverSet
 	http    *httpServer
+	policy  *policyKeeper // nil on a pure client
 
 	wg sync.WaitGroup
 }
@@ -126,6 +127,7 @@ func (a *agent) start(ctx context.Context) error {
 	}
 	if a.server != nil {
 		a.goRun(func() { a.recoverUploads(ctx) })
+		a.goRun(func() { a.policy.run(ctx, policyPeriod) })
 		a.goRun(func() { a.applyScheduler(ctx, a.rt.Server.Scheduler) })
 	}
 	if a.client != nil {

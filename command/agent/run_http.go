@@ -98,6 +98,9 @@ func (a *agent) handler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	if a.policy, err = newPolicyKeeper(a.rt.Server.PolicyFile, a.logger.Named("policy")); err != nil {
+		return nil, err
+	}
 	var scrape http.Handler
 	if a.rt.Telemetry.Prometheus {
 		scrape = metrics.Handler(registry)
@@ -109,5 +112,6 @@ func (a *agent) handler() (http.Handler, error) {
 	services = append(services, placement.Services()...)
 	services = append(services, native.Services(native.Options{Auth: auth, Version: version.Get().Version, Metrics: scrape})...)
 	services = append(services, native.BootstrapService(), native.MonitorService(a.logger))
-	return httpapi.NewHandler(a.server, services, httpapi.Options{Logger: a.logger.Named("http"), Auth: auth, Metrics: counts})
+	return httpapi.NewHandler(a.server, services, httpapi.Options{Logger: a.logger.Named("http"), Auth: auth, Metrics: counts,
+		Policy: a.policy.live})
 }

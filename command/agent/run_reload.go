@@ -34,6 +34,9 @@ func (a *agent) parts(next *Runtime) []part {
 			now.Server.Scheduler = s
 		}})
 	}
+	if a.policy != nil {
+		parts = append(parts, part{[]string{policyPath}, a.reloadPolicy, func(now, next *Runtime) { now.Server.PolicyFile = next.Server.PolicyFile }})
+	}
 	if a.client != nil {
 		parts = append(parts, part{[]string{"client.reserved"}, a.reloadReserved, func(now, next *Runtime) { now.Client.Reserved = next.Client.Reserved }})
 	}

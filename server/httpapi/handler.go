@@ -14,6 +14,7 @@ import (
 
 	"github.com/kilonova-cloud/kilonova/nomadlike"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+	"github.com/kilonova-cloud/kilonova/server/httpapi/policy"
 )
 
 // handler is the wrapper around all services.
@@ -52,6 +53,9 @@ func NewHandler(core nomadlike.Core, services []*Service, opts Options) (http.Ha
 		}
 		prefixes[s.Prefix] = s.Name
 	}
+	if _, err := PolicyRules(services); err != nil {
+		return nil, err
+	}
 	router, err := buildRouter(services)
 	if err != nil {
 		return nil, err
@@ -72,6 +76,7 @@ type call struct {
 	endpoint *endpoint
 	vars     map[string]string
 	token    *Token
+	policy   *policy.Set
 	version  Microversion
 	route    string // for metrics
 	started  time.Time
@@ -193,7 +198,7 @@ func (c *call) authenticate(m *rows) bool {
 	if text := c.r.Header.Get("X-Auth-Token"); text != "" && c.h.opts.Auth != nil {
 		t, err := c.h.opts.Auth.Verify(text)
 		if err == nil {
-			c.token = t
+			c.token, c.policy = c.h.underPolicy(c.service, t)
 			return true
 		}
 		if structs.IsKind(err, structs.KindUnavailable) { // 401 would have the client throw away a good token
@@ -203,6 +208,24 @@ func (c *call) authenticate(m *rows) bool {
 	}
 	c.unauthorized()
 	return false
+}
+
+// underPolicy returns the rules that a request to a service is judged by from its beginning to its end, and the token with what they say of its
+// bearer. Tokens are shared: one that changes is a copy.
+func (h *handler) underPolicy(s *Service, t *Token) (*Token, *policy.Set) {
+	if !s.FollowsPolicy {
+		return t, policy.Builtin
+	}
+	set := h.opts.Policy.Set()
+	if set.RedefinesAdmin() {
+		who, own := t.subject(), *t
+		own.admin = noAdmin
+		if set.IsAdmin(&who) {
+			own.admin = isAdmin
+		}
+		t = &own
+	}
+	return t, set
 }
 
 // tokenless reports whether every row that the request could mean does without a token.

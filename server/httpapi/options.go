@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/kilonova-cloud/kilonova/server/httpapi/policy"
 )
 
 // Authenticator verifies tokens. It does no I/O: it is asked on every request.
@@ -24,6 +26,8 @@ type Options struct {
 	Logger  hclog.Logger  // nil: no log
 	Auth    Authenticator // nil: every token is refused
 	Metrics Metrics       // nil: none
+	// Policy are the rules in force for the services that follow a policy file; nil: the defaults.
+	Policy *policy.Live
 	// PublicURL is what links begin with ("https://cloud.example.org"); "" takes scheme and host from each request.
 	PublicURL string
 	// TrustForwarded takes X-Forwarded-Proto and X-Forwarded-Host for PublicURL "": set it only behind a proxy that sets them.

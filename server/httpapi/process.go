@@ -14,7 +14,7 @@ import (
 
 // process judges what comes after the token: version, content type, project in the path, body, schema, rule; then the handler.
 func (c *call) process(m *rows) error {
-	req := &Request{Request: c.r, Writer: c.w, Core: c.h.core, Token: c.token, RequestID: c.id, Service: c.service, rootURL: c.rootURL(), maxLimit: c.h.opts.MaxLimit}
+	req := &Request{Request: c.r, Writer: c.w, Core: c.h.core, Token: c.token, RequestID: c.id, Service: c.service, rootURL: c.rootURL(), maxLimit: c.h.opts.MaxLimit, policy: c.policy}
 	if !c.negotiate(req) {
 		return nil
 	}
@@ -47,8 +47,10 @@ func (c *call) process(m *rows) error {
 			return err
 		}
 	}
-	if t, ok := row.Rule.(tokenless); (!ok || c.token != nil || !t.WithoutToken(c.r)) && !row.Rule.Allows(c.token) {
-		return policyError(row.Rule)
+	if t, ok := row.Rule.(tokenless); !ok || c.token != nil || !t.WithoutToken(c.r) {
+		if err := req.Allow(row.Rule); err != nil {
+			return err
+		}
 	}
 	answer, err := row.Handler(req)
 	if err != nil {

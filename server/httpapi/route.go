@@ -9,6 +9,7 @@ import (
 
 	"github.com/kilonova-cloud/kilonova/nomadlike"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+	"github.com/kilonova-cloud/kilonova/server/httpapi/policy"
 )
 
 // Microversion is a minor number of a service's API: 2.53 of compute is 53. 0 in a Route means unbounded.
@@ -26,6 +27,9 @@ type Service struct {
 	ProjectInPath bool
 	// MaxBody bounds a JSON body in bytes; 0 is 114688, as Nova's middleware has it. Raw routes are not bounded.
 	MaxBody int64
+	// FollowsPolicy: a policy file may override the rules. Rules are those that handlers judge and no row has.
+	FollowsPolicy bool
+	Rules         []Rule
 }
 
 // Versioning is a service's range of microversions and its headers.
@@ -77,6 +81,7 @@ type Request struct {
 	rootURL   string     // scheme://host
 	projectIn bool       // the URL named the project
 	maxLimit  int
+	policy    *policy.Set // that the request is judged by; nil is the built-in one
 }
 
 // Token is who asks, from a verified token.
@@ -92,10 +97,26 @@ type Token struct {
 	ExpiresAt     structs.Time
 	AuditID       string
 	Methods       []string // password, token
+
+	admin verdict // of a policy file's context_is_admin
 }
 
-// IsAdmin reports whether the token has the role admin.
-func (t *Token) IsAdmin() bool { return t.Has("admin") }
+// verdict is whether somebody is an administrator where a policy file decides it.
+type verdict int8
+
+const (
+	byRole verdict = iota // no file does
+	isAdmin
+	noAdmin
+)
+
+// IsAdmin reports whether the caller is an administrator: whether the token has the role admin, unless a policy file says who is one.
+func (t *Token) IsAdmin() bool {
+	if t != nil && t.admin != byRole {
+		return t.admin == isAdmin
+	}
+	return t.Has("admin")
+}
 
 // Has reports whether the token has a role.
 func (t *Token) Has(role string) bool {
@@ -114,5 +135,8 @@ func (t *Token) Has(role string) bool {
 // hide other projects' objects themselves (404), and judge rules that depend on the object by Request.Allow.
 type Rule interface {
 	Name() string
+	// Check is the default in the words of oslo.policy. In a service that follows the policy file, another may be in force.
+	Check() string
+	// Allows judges the default.
 	Allows(t *Token) bool
 }

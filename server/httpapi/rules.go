@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+	"github.com/kilonova-cloud/kilonova/server/httpapi/policy"
 )
 
 // The rules are those of Nova's default policy (nova/policies/base.py): roles imply admin → manager → member → reader (the
@@ -16,17 +17,41 @@ type tokenless interface {
 	WithoutToken(r *http.Request) bool
 }
 
-type rule struct {
-	name  string
-	holds func(*Token) bool
-}
+// rule is judged by its name in the set of rules that is in force, by its default check where the set does not have it.
+type rule struct{ name, check string }
 
 func (r rule) Name() string         { return r.name }
-func (r rule) Allows(t *Token) bool { return t != nil && r.holds(t) }
+func (r rule) Check() string        { return r.check }
+func (r rule) Allows(t *Token) bool { return judge(policy.Builtin, r, t, t.target()) }
+
+// judge needs a token whatever the rule says: only Anyone does without.
+func judge(set *policy.Set, r Rule, t *Token, what policy.Target) bool {
+	if open, ok := r.(anyone); ok {
+		return open.Allows(t)
+	}
+	if t == nil {
+		return false
+	}
+	who := t.subject()
+	return set.Allows(r.Name(), r.Check(), &who, &what)
+}
+
+func (t *Token) subject() policy.Subject {
+	return policy.Subject{UserID: string(t.UserID), ProjectID: string(t.ProjectID), Roles: t.Roles}
+}
+
+// target is the caller's own: what a rule is judged for before it is known what is asked for.
+func (t *Token) target() policy.Target {
+	if t == nil {
+		return policy.Target{}
+	}
+	return policy.Target{UserID: string(t.UserID), ProjectID: string(t.ProjectID)}
+}
 
 type anyone struct{}
 
 func (anyone) Name() string                    { return "anyone" }
+func (anyone) Check() string                   { return "" }
 func (anyone) Allows(*Token) bool              { return true }
 func (anyone) WithoutToken(*http.Request) bool { return true }
 
@@ -34,33 +59,27 @@ func (anyone) WithoutToken(*http.Request) bool { return true }
 var Anyone Rule = anyone{}
 
 // Authenticated needs a valid token, whatever its scope and roles.
-func Authenticated(name string) Rule { return rule{name, func(*Token) bool { return true }} }
+func Authenticated(name string) Rule { return rule{name, policy.Anybody} }
 
-// Admin needs the role admin.
-func Admin(name string) Rule { return rule{name, (*Token).IsAdmin} }
-
-func projectRole(name, role string) Rule {
-	return rule{name, func(t *Token) bool { return t.IsAdmin() || t.ProjectID != "" && t.Has(role) }}
-}
+// Admin is context_is_admin: the role admin unless a policy file says otherwise.
+func Admin(name string) Rule { return rule{name, policy.Admin} }
 
 // ReaderOrAdmin is project_reader_or_admin.
-func ReaderOrAdmin(name string) Rule { return projectRole(name, "reader") }
+func ReaderOrAdmin(name string) Rule { return rule{name, policy.ReaderOrAdmin} }
 
 // MemberOrAdmin is project_member_or_admin.
-func MemberOrAdmin(name string) Rule { return projectRole(name, "member") }
+func MemberOrAdmin(name string) Rule { return rule{name, policy.MemberOrAdmin} }
 
 // ManagerOrAdmin is project_manager_or_admin.
-func ManagerOrAdmin(name string) Rule { return projectRole(name, "manager") }
+func ManagerOrAdmin(name string) Rule { return rule{name, policy.ManagerOrAdmin} }
 
 // ServiceOrAdmin is service_or_admin.
-func ServiceOrAdmin(name string) Rule {
-	return rule{name, func(t *Token) bool { return t.IsAdmin() || t.Has("service") }}
-}
+func ServiceOrAdmin(name string) Rule { return rule{name, policy.ServiceOrAdmin} }
 
 // SelfOrAdmin lets every user through to its own things: the handler judges whose the thing is, with Request.AllowUser.
-func SelfOrAdmin(name string) Rule { return Authenticated(name) }
+func SelfOrAdmin(name string) Rule { return rule{name, policy.SelfOrAdmin} }
 
-type loopback struct{ rule }
+type loopback struct{ Rule }
 
 // WithoutToken holds for a caller on this machine that is no proxy for another.
 func (loopback) WithoutToken(r *http.Request) bool {
@@ -76,22 +95,48 @@ func (loopback) WithoutToken(r *http.Request) bool {
 }
 
 // LoopbackOr needs no token from a process on this machine, and what the other rule needs from anywhere else.
-func LoopbackOr(other Rule) Rule { return loopback{rule{other.Name(), other.Allows}} }
+func LoopbackOr(other Rule) Rule { return loopback{other} }
 
 // Allow judges a further rule, one that depends on what is asked for. The error is Nova's 403.
-func (r *Request) Allow(rule Rule) error {
-	if rule.Allows(r.Token) {
+func (r *Request) Allow(rule Rule) error { return r.allow(rule, r.Token.target()) }
+
+// May is Allow without the error: for what is left out of an answer rather than refused.
+func (r *Request) May(rule Rule) bool { return r.holds(rule, r.Token.target()) }
+
+// AllowUser judges a SelfOrAdmin rule for what belongs to a user.
+func (r *Request) AllowUser(rule Rule, owner structs.UserID) error {
+	what := r.Token.target()
+	what.UserID = string(owner)
+	return r.allow(rule, what)
+}
+
+// AllowFor judges a rule for what belongs to a project and, where it does, to a user.
+func (r *Request) AllowFor(rule Rule, owner structs.ProjectID, user structs.UserID) error {
+	return r.allow(rule, policy.Target{UserID: string(user), ProjectID: string(owner)})
+}
+
+// AllowObject judges the row's own rule once more, for the object that the request is about: a policy file may have made it depend on whose
+// that is. What the caller does not see at all is for Sees to hide, first.
+func (r *Request) AllowObject(owner structs.ProjectID, user structs.UserID) error {
+	if r.Route == nil {
+		return nil
+	}
+	return r.AllowFor(r.Route.Rule, owner, user)
+}
+
+func (r *Request) allow(rule Rule, what policy.Target) error {
+	if r.holds(rule, what) {
 		return nil
 	}
 	return policyError(rule)
 }
 
-// AllowUser judges a SelfOrAdmin rule for what belongs to a user.
-func (r *Request) AllowUser(rule Rule, owner structs.UserID) error {
-	if r.Token != nil && (r.Token.UserID == owner || r.Token.IsAdmin()) {
-		return nil
+func (r *Request) holds(rule Rule, what policy.Target) bool {
+	set := r.policy
+	if set == nil {
+		set = policy.Builtin
 	}
-	return policyError(rule)
+	return judge(set, rule, r.Token, what)
 }
 
 // Sees reports whether the caller may know of a project's things: its own, or any for an administrator. What it does not see is 404.

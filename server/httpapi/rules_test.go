@@ -28,9 +28,9 @@ func TestRules(t *testing.T) {
 		{Admin("x"), false, false, false, false, false, true, false},
 		{ServiceOrAdmin("x"), false, false, false, false, false, true, true},
 	} {
-		got := []bool{c.rule.Allows(nil), c.rule.Allows(&Token{})}
+		got := []bool{c.rule.Allows(nil), c.rule.Allows(&Token{UserID: "u"})}
 		for _, roles := range [][]string{reader, memberRoles, manager, admin, service} {
-			got = append(got, c.rule.Allows(&Token{ProjectID: project, Roles: roles}))
+			got = append(got, c.rule.Allows(&Token{UserID: "u", ProjectID: project, Roles: roles}))
 		}
 		assert.Equal(t, []bool{c.none, c.unscoped, c.reader, c.member, c.manager, c.admin, c.svc}, got, "%T %s", c.rule, c.rule.Name())
 	}

@@ -175,4 +175,5 @@ func (s *service) showCatalog(r *httpapi.Request) (any, error) {
 type never struct{ name string }
 
 func (n never) Name() string             { return n.name }
+func (never) Check() string              { return "!" }
 func (never) Allows(*httpapi.Token) bool { return false }

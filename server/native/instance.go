@@ -151,7 +151,7 @@ func concernsInstances(r *httpapi.Request, id structs.InstanceID, all bool) func
 func projectsWanted(r *httpapi.Request) (p structs.ProjectID, all bool, err error) {
 	q := r.Query()
 	if on(r, "all_projects") || q.Has("project") {
-		if err := r.Allow(httpapi.Admin("kilonova:all_projects")); err != nil {
+		if err := r.Allow(ruleAllProjects); err != nil {
 			return "", false, err
 		}
 		return structs.ProjectID(q.Get("project")), q.Get("project") == "", nil

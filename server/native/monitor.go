@@ -13,7 +13,7 @@ import (
 // slowly misses lines rather than hold the agent up.
 func MonitorService(logger hclog.InterceptLogger) *httpapi.Service {
 	m := monitor{logger}
-	return &httpapi.Service{Name: "native", Prefix: "/v1/agent/monitor", Faults: httpapi.NativeFaults, Routes: []httpapi.Route{
+	return &httpapi.Service{Name: "native", Prefix: "/v1/agent/monitor", Faults: httpapi.NativeFaults, FollowsPolicy: true, Routes: []httpapi.Route{
 		{Method: http.MethodGet, Path: "", Rule: httpapi.Admin("kilonova:agent:monitor"), Handler: m.stream, Raw: true}}}
 }
 

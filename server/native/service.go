@@ -27,6 +27,9 @@ type Options struct {
 	Heartbeat time.Duration
 }
 
+// ruleAllProjects is for lists and streams of other projects' things.
+var ruleAllProjects = httpapi.Admin("kilonova:all_projects")
+
 type service struct {
 	opts Options
 }
@@ -35,7 +38,8 @@ type service struct {
 func Services(o Options) []*httpapi.Service {
 	o.Heartbeat = cmp.Or(o.Heartbeat, 10*time.Second)
 	s := &service{opts: o}
-	return []*httpapi.Service{{Name: "native", Prefix: "/v1", Faults: httpapi.NativeFaults, Routes: s.routes()}}
+	return []*httpapi.Service{{Name: "native", Prefix: "/v1", Faults: httpapi.NativeFaults, Routes: s.routes(),
+		FollowsPolicy: true, Rules: []httpapi.Rule{ruleAllProjects}}}
 }
 
 func (s *service) routes() []httpapi.Route {

@@ -116,7 +116,7 @@ func (s *service) stream(r *httpapi.Request) (any, error) {
 	}
 	all, index := false, r.Core.Stale().Index()
 	if on(r, "all_projects") {
-		if err := r.Allow(httpapi.Admin("kilonova:all_projects")); err != nil {
+		if err := r.Allow(ruleAllProjects); err != nil {
 			return nil, err
 		}
 		all = true

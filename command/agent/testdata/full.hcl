@@ -22,6 +22,7 @@ server {
   raft_snapshot_threshold = 100
   raft_trailing_logs      = 200
   raft_multiplier         = 5
+  policy_file             = "DIR/policy.yaml"
 
   scheduler {
     workers      = 3

@@ -39,14 +39,15 @@ func NewWith(o Options, to proxy.Services) *httpapi.Service {
 	return &httpapi.Service{
 		Name: "compute", Prefix: Prefix, ProjectInPath: true, Faults: httpapi.NovaFaults,
 		Versioning: &httpapi.Versioning{Type: "compute", LegacyHeader: "X-OpenStack-Nova-API-Version", Major: 2, Min: MinVersion, Max: MaxVersion},
-		Routes:     routes(o, to),
+		Routes:     routes(o, to), FollowsPolicy: true, Rules: rules(),
 	}
 }
 
 // Legacy returns the API before 2.1 under LegacyPrefix: the routes of 2.1 without microversions and their headers, whose bodies may have keys that
 // nobody knows.
 func Legacy(o Options, to proxy.Services) *httpapi.Service {
-	return &httpapi.Service{Name: "compute", Prefix: LegacyPrefix, ProjectInPath: true, Faults: httpapi.NovaFaults, Routes: proxy.Legacy(routes(o, to))}
+	return &httpapi.Service{Name: "compute", Prefix: LegacyPrefix, ProjectInPath: true, Faults: httpapi.NovaFaults, Routes: proxy.Legacy(routes(o, to)),
+		FollowsPolicy: true, Rules: rules()}
 }
 
 // Services returns all that the Compute API is: the API of today, the one before 2.1, and the documents that name the two.
@@ -54,8 +55,11 @@ func Services(o Options, to proxy.Services) []*httpapi.Service {
 	return []*httpapi.Service{NewWith(o, to), Legacy(o, to), versions(legacy, current)}
 }
 
+// rules are those that handlers judge and no row has.
+func rules() []httpapi.Rule { return slices.Concat(instance.Rules(), project.Rules()) }
+
 func routes(o Options, to proxy.Services) []httpapi.Route {
-	instances := instance.Routes(o)
+	instances := instance.Routes(o, to)
 	return slices.Concat(instances, volumesBoot(instances), flavor.Routes(o), host.Routes(o), project.Routes(o), proxy.Routes(o, to), versionRoutes())
 }
 

@@ -26,7 +26,7 @@ func versions(served ...version) *httpapi.Service {
 		rows = append(rows, get(v.path, http.StatusOK, show), get(v.path+"/", http.StatusOK, show), httpapi.Route{Method: http.MethodGet,
 			Path: v.path + "/{project:[0-9a-f-]+}/", Rule: httpapi.Authenticated("os_compute_api:versions"), Handler: ofProject(show)})
 	}
-	return &httpapi.Service{Name: "compute-versions", Prefix: VersionsPrefix, Faults: httpapi.NovaFaults, Routes: rows}
+	return &httpapi.Service{Name: "compute-versions", Prefix: VersionsPrefix, Faults: httpapi.NovaFaults, Routes: rows, FollowsPolicy: true}
 }
 
 // version is one API that is served, below VersionsPrefix.

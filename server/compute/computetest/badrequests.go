@@ -87,7 +87,7 @@ const nowhere = "deadbeef-dead-4eef-8ead-deadbeefdead"
 func BadRequests(w World) []BadRequest {
 	var all []BadRequest
 	for _, part := range [][]BadRequest{protocol(w), creation(w), creationParts(w), creationPlaces(w), instances(w), lists(w), flavors(w), keypairs(w), hosts(w),
-		services(w), aggregates(w), namedHosts(w), rest(w), projects(w), flavorParts(w), proxies(w)} {
+		services(w), aggregates(w), namedHosts(w), rest(w), projects(w), flavorParts(w), proxies(w), connections(w)} {
 		all = append(all, part...)
 	}
 	return all

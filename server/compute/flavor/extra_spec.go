@@ -15,10 +15,13 @@ import (
 // firstChecked is the first microversion that judges the values of extra specs.
 const firstChecked = 86
 
+// ruleListExtraSpecs decides as well whether flavors show theirs.
+var ruleListExtraSpecs = httpapi.ReaderOrAdmin("os_compute_api:os-flavor-extra-specs:index")
+
 func (s *service) extraSpecRoutes() []httpapi.Route {
 	const policy, all, one = "os_compute_api:os-flavor-extra-specs:", "/flavors/{flavor_id}/os-extra_specs", "/flavors/{flavor_id}/os-extra_specs/{id}"
 	return []httpapi.Route{
-		{Method: http.MethodGet, Path: all, Rule: httpapi.ReaderOrAdmin(policy + "index"), Query: base.NoQuery, Handler: s.listExtraSpecs},
+		{Method: http.MethodGet, Path: all, Rule: ruleListExtraSpecs, Query: base.NoQuery, Handler: s.listExtraSpecs},
 		{Method: http.MethodPost, Path: all, Rule: httpapi.Admin(policy + "create"), Body: extraSpecsSchema, Handler: s.createExtraSpecs},
 		{Method: http.MethodGet, Path: one, Rule: httpapi.ReaderOrAdmin(policy + "show"), Query: base.NoQuery, Handler: s.showExtraSpec},
 		{Method: http.MethodPut, Path: one, Rule: httpapi.Admin(policy + "update"), Body: extraSpecSchema, Handler: s.updateExtraSpec},

@@ -62,7 +62,7 @@ func flavorView(r *httpapi.Request, f *structs.Flavor) map[string]any {
 	if r.Version >= 55 {
 		v["description"] = f.Description
 	}
-	if r.Version >= 61 && r.Allow(httpapi.ReaderOrAdmin("os_compute_api:os-flavor-extra-specs:index")) == nil {
+	if r.Version >= 61 && r.May(ruleListExtraSpecs) {
 		v["extra_specs"] = extraSpecs(f)
 	}
 	return v

@@ -13,5 +13,5 @@ type service struct{ base.Options }
 // Routes are this room's rows.
 func Routes(o base.Options) []httpapi.Route {
 	s := &service{o.WithDefaults()}
-	return slices.Concat(s.hypervisorRoutes(), s.aggregateRoutes(), s.serviceRoutes(), s.zoneRoutes(), s.hostRoutes())
+	return slices.Concat(s.hypervisorRoutes(), s.aggregateRoutes(), s.serviceRoutes(), s.zoneRoutes(), s.hostRoutes(), s.consoleTokenRoutes())
 }

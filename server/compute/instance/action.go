@@ -183,7 +183,7 @@ func (s *service) unlockInstance(r *httpapi.Request) (any, error) {
 		return nil, err
 	}
 	if ins.Locked && ins.LockedBy == structs.LockedByAdmin && lockedBy(r, ins) == structs.LockedByOwner {
-		if err := r.Allow(httpapi.Admin("os_compute_api:os-lock-server:unlock:unlock_override")); err != nil {
+		if err := r.AllowFor(ruleUnlockOverride, ins.ProjectID, ins.UserID); err != nil {
 			return nil, err
 		}
 	}

@@ -20,7 +20,9 @@ var oldConsoles = []struct {
 // consoleRoutes ask for remote consoles. No host has one here, and they are answered as Nova answers where no console is enabled.
 func (s *service) consoleRoutes() []httpapi.Route {
 	rows := []httpapi.Route{{Method: http.MethodPost, Path: "/servers/{id}/remote-consoles", Min: 6, Rule: httpapi.MemberOrAdmin(remoteConsolePolicy),
-		Body: remoteConsoleSchema, Handler: s.remoteConsole}}
+		Body: remoteConsoleSchema, Handler: s.remoteConsole},
+		{Method: http.MethodPost, Path: "/servers/{id}/action", Action: "os-getRDPConsole", Max: 5, Rule: httpapi.Authenticated(remoteConsolePolicy + ":rdp"), Body: base.Schema(`{}`),
+			Handler: func(*httpapi.Request) (any, error) { return nil, base.NotWellFormed() }}} // gone with Hyper-V: Nova asks neither who nor what
 	for _, c := range oldConsoles {
 		body := base.Schema(`{"type": "object", "additionalProperties": false, "required": ["` + c.action + `"], "properties": {"` + c.action +
 			`": {"type": "object", "additionalProperties": false, "required": ["type"], "properties": {"type": {"type": "string", "enum": [` + c.types + `]}}}}}`)

@@ -48,6 +48,9 @@ func instanceOrDeleted(r *httpapi.Request, rd state.Reader, id string) (*structs
 	if ins == nil || !r.Sees(ins.ProjectID) {
 		return nil, instanceNotFound(id)
 	}
+	if err := r.AllowObject(ins.ProjectID, ins.UserID); err != nil {
+		return nil, err
+	}
 	return ins, nil
 }
 

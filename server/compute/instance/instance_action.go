@@ -133,7 +133,7 @@ func (s *service) showAction(r *httpapi.Request) (any, error) {
 			continue
 		}
 		v := actionView(r, op)
-		if r.Token.IsAdmin() || r.Version >= 51 {
+		if r.Version >= 51 || r.May(ruleActionEvents) {
 			v["events"] = eventViews(r, rd, ins, op)
 		}
 		return map[string]any{"instanceAction": v}, nil
@@ -210,7 +210,7 @@ func eventsOf(rd state.Reader, op *structs.Operation) []actionEvent {
 
 // eventViews shows events: what went wrong and the host's name to administrators, the hash of the host's name to everybody from 2.62 on.
 func eventViews(r *httpapi.Request, rd state.Reader, ins *structs.Instance, op *structs.Operation) []map[string]any {
-	list := []map[string]any{}
+	list, details := []map[string]any{}, r.May(ruleEventDetails)
 	for _, e := range eventsOf(rd, op) {
 		v := map[string]any{"event": e.name, "start_time": base.Micros(e.started), "finish_time": base.Micros(e.finished), "result": nil}
 		if !e.finished.IsZero() {
@@ -223,16 +223,16 @@ func eventViews(r *httpapi.Request, rd state.Reader, ins *structs.Instance, op *
 		if e.failure != "" {
 			why = e.failure
 		}
-		if r.Token.IsAdmin() {
+		if r.May(ruleActionEvents) {
 			v["traceback"] = why
 		}
 		if r.Version >= 62 {
 			v["hostId"] = hostIDOf(cmp.Or(op.ProjectID, ins.ProjectID), e.host)
-			if r.Token.IsAdmin() {
+			if r.May(ruleActionEvents) {
 				v["host"] = e.host
 			}
 		}
-		if r.Version >= 84 && r.Token.IsAdmin() {
+		if r.Version >= 84 && details {
 			v["details"] = why
 		}
 		list = append(list, v)

@@ -36,13 +36,13 @@ var joinedTables = []string{"block_device_mapping", "services", "metadata", "sys
 
 // allowedFilters returns the parameters that filter for this caller. What a user may not filter by is dropped without a word.
 func allowedFilters(r *httpapi.Request) map[string]string {
-	opts := map[string]string{}
+	opts, any := map[string]string{}, r.May(ruleAllFilters)
 	for k, v := range r.Query() {
 		switch k {
 		case "limit", "marker", "sort_key", "sort_dir":
 			continue
 		}
-		if from, ok := forUsers[k]; r.Token.IsAdmin() || ok && r.Version >= from {
+		if from, ok := forUsers[k]; any || ok && r.Version >= from {
 			opts[k] = base.Last(v)
 		}
 	}
@@ -200,11 +200,11 @@ func (f *instanceFilter) byProject(r *httpapi.Request, opts map[string]string, d
 		}
 		return nil
 	}
-	rule := "index:get_all_tenants"
+	rule := ruleAllProjects
 	if detail {
-		rule = "detail:get_all_tenants"
+		rule = ruleAllProjectsDetail
 	}
-	if err := r.Allow(httpapi.Admin(instancePolicy + rule)); err != nil {
+	if err := r.Allow(rule); err != nil {
 		return err
 	}
 	for _, k := range []string{"tenant_id", "project_id"} {

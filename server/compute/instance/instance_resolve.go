@@ -33,12 +33,12 @@ func (s *service) resolvePlace(r *httpapi.Request, rd state.Reader, in *instance
 		zone = s.DefaultZone
 	}
 	if host != "" || node != "" {
-		if err := r.Allow(httpapi.Admin(instancePolicy + "create:forced_host")); err != nil {
+		if err := r.Allow(ruleForcedHost); err != nil {
 			return err
 		}
 	}
 	if in.Host != "" || in.Node != "" {
-		if err := r.Allow(httpapi.Admin("compute:servers:create:requested_destination")); err != nil {
+		if err := r.Allow(ruleRequestedHost); err != nil {
 			return err
 		}
 		if host != "" || node != "" {

@@ -29,6 +29,8 @@ const (
 type viewer struct {
 	version httpapi.Microversion
 	admin   bool
+	inside  bool // os-extended-server-attributes
+	status  bool // servers:show:host_status
 	rd      state.Reader
 	self    string // href of an instance up to its id, quote open: `"http://…/servers/`
 	mark    string // the same without the version
@@ -47,7 +49,7 @@ func newViewer(r *httpapi.Request, rd state.Reader) *viewer {
 	open := func(href string) string {
 		return strings.TrimSuffix(string(base.AppendString(nil, href)), `"`)
 	}
-	return &viewer{version: r.Version, admin: r.Token.IsAdmin(), rd: rd, self: open(r.Self("servers", "")), mark: open(r.Bookmark("servers", "")),
+	return &viewer{version: r.Version, admin: r.Token.IsAdmin(), inside: r.May(ruleExtended), status: r.May(ruleHostStatus), rd: rd, self: open(r.Self("servers", "")), mark: open(r.Bookmark("servers", "")),
 		image: open(r.Bookmark("images", "")), flavor: open(r.Bookmark("flavors", "")),
 		hosts: map[structs.HostID]*structs.Host{}, hostIDs: map[hostKey]string{}}
 }
@@ -108,7 +110,7 @@ func (w *viewer) appendDetail(b []byte, i *structs.Instance, s shape) []byte {
 	b = w.appendBase(b, i)
 	full := s < shapeUpdate || w.version >= 75
 	if full {
-		b = w.appendExtended(b, i)
+		b = w.appendExtended(b, i, s)
 	}
 	b = w.appendVersioned(b, i, s, full)
 	if s == shapeRebuild {
@@ -199,7 +201,7 @@ func (w *viewer) appendFlavor(b []byte, f *structs.Flavor) []byte {
 
 // appendExtended appends what Nova's former extensions added to GET, and since 2.75 to PUT. Volumes and security groups are those of
 // services that this cluster does not have yet: none, and Nova leaves security_groups out when there is none.
-func (w *viewer) appendExtended(b []byte, i *structs.Instance) []byte {
+func (w *viewer) appendExtended(b []byte, i *structs.Instance, s shape) []byte {
 	b = base.AppendStringField(b, "OS-EXT-AZ:availability_zone", zoneOf(i))
 	b = base.AppendStringField(b, "config_drive", configDriveText(i))
 	b = base.AppendNullable(b, "key_name", i.KeyName)
@@ -209,16 +211,16 @@ func (w *viewer) appendExtended(b []byte, i *structs.Instance) []byte {
 	b = base.AppendStringField(b, "OS-EXT-STS:vm_state", string(i.VM))
 	b = base.AppendIntField(b, "OS-EXT-STS:power_state", int64(i.Power))
 	b = append(base.AppendField(b, "os-extended-volumes:volumes_attached"), "[]"...)
-	if w.admin {
-		b = w.appendAdmin(b, i)
+	if w.inside {
+		b = w.appendAdmin(b, i, s)
 	} else if w.version >= 90 {
 		b = base.AppendStringField(b, "OS-EXT-SRV-ATTR:hostname", i.Hostname)
 	}
 	return b
 }
 
-// appendAdmin appends what os-extended-server-attributes shows to administrators.
-func (w *viewer) appendAdmin(b []byte, i *structs.Instance) []byte {
+// appendAdmin appends what os-extended-server-attributes shows: to administrators unless a policy file says otherwise.
+func (w *viewer) appendAdmin(b []byte, i *structs.Instance, s shape) []byte {
 	node := ""
 	h := w.host(i.HostID)
 	if h != nil {
@@ -228,7 +230,7 @@ func (w *viewer) appendAdmin(b []byte, i *structs.Instance) []byte {
 	b = base.AppendNullable(b, "OS-EXT-SRV-ATTR:hypervisor_hostname", node)
 	b = append(base.AppendField(b, "OS-EXT-SRV-ATTR:instance_name"), `"instance-`...)
 	b = append(appendHex8(b, uint64(i.Num)), '"')
-	if w.version >= 16 {
+	if w.version >= 16 && w.status {
 		b = base.AppendStringField(b, "host_status", hostStatus(i, h))
 	}
 	if w.version < 3 {
@@ -240,6 +242,9 @@ func (w *viewer) appendAdmin(b []byte, i *structs.Instance) []byte {
 	b = base.AppendStringField(b, "OS-EXT-SRV-ATTR:kernel_id", i.ImageProps["kernel_id"])
 	b = base.AppendStringField(b, "OS-EXT-SRV-ATTR:ramdisk_id", i.ImageProps["ramdisk_id"])
 	b = base.AppendNullable(b, "OS-EXT-SRV-ATTR:root_device_name", rootDevice(i))
+	if s == shapeRebuild { // whose user data are under the name that 2.57 gave them only
+		return b
+	}
 	b = base.AppendField(b, "OS-EXT-SRV-ATTR:user_data")
 	if len(i.UserData) == 0 {
 		return append(b, "null"...)

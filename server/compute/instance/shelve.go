@@ -71,7 +71,7 @@ func (s *service) unshelveTo(r *httpapi.Request, rd state.Reader, ins *structs.I
 		return nil, httpapi.Conflict("Cannot 'unshelve' instance %s while it is in vm_state %s", ins.ID, ins.VM)
 	}
 	if to.Host != "" {
-		if err := r.Allow(httpapi.Admin("os_compute_api:os-shelve:unshelve_to_host")); err != nil {
+		if err := r.AllowFor(ruleUnshelveToHost, ins.ProjectID, ins.UserID); err != nil {
 			return nil, err
 		}
 		if rd.HostByName(to.Host) == nil {

@@ -18,10 +18,10 @@ func (s *service) limitsRoutes() []httpapi.Route {
 func (s *service) showLimits(r *httpapi.Request) (any, error) {
 	project := r.Token.ProjectID
 	if v := r.Query()["tenant_id"]; len(v) > 0 {
-		if err := r.Allow(httpapi.Admin("os_compute_api:limits:other_project")); err != nil {
+		project = structs.ProjectID(base.Last(v))
+		if err := r.AllowFor(ruleOtherLimits, project, ""); err != nil {
 			return nil, err
 		}
-		project = structs.ProjectID(base.Last(v))
 	}
 	rd, err := r.Core.Read(r.Context())
 	if err != nil {

@@ -68,8 +68,8 @@ func pick(values map[string]int64, names []string) map[string]any {
 // projectOfURL returns the project that the URL names, once the caller may know of its limits and it is known to exist.
 func projectOfURL(r *httpapi.Request, anybody bool) (structs.ProjectID, state.Reader, error) {
 	p := structs.ProjectID(r.Vars["id"])
-	if !anybody && !r.Sees(p) {
-		return "", state.Reader{}, httpapi.Forbidden("Policy doesn't allow %s to be performed.", r.Route.Rule.Name())
+	if err := r.AllowObject(p, ""); err != nil && !anybody {
+		return "", state.Reader{}, err
 	}
 	rd, err := r.Core.Read(r.Context())
 	if err == nil && rd.Project(p) == nil {

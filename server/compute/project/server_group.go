@@ -74,7 +74,7 @@ func (s *service) listServerGroups(r *httpapi.Request) (any, error) {
 		return nil, err
 	}
 	var found []*structs.ServerGroup
-	if r.Query().Has("all_projects") && r.Token.IsAdmin() {
+	if r.Query().Has("all_projects") && r.May(ruleAllGroups) {
 		found = slices.SortedFunc(rd.AllServerGroups(), func(a, b *structs.ServerGroup) int { return cmp.Compare(a.Num, b.Num) })
 	} else {
 		found = slices.Collect(rd.ServerGroups(r.Token.ProjectID))
@@ -96,7 +96,7 @@ func groupOfURL(r *httpapi.Request) (*structs.ServerGroup, state.Reader, error) 
 	if g == nil || !r.Sees(g.ProjectID) {
 		return nil, rd, httpapi.NotFound("Instance group %s could not be found.", r.Vars["id"])
 	}
-	return g, rd, nil
+	return g, rd, r.AllowObject(g.ProjectID, g.UserID)
 }
 
 func (s *service) showServerGroup(r *httpapi.Request) (any, error) {

@@ -220,8 +220,8 @@ func (s *service) listUsage(r *httpapi.Request) (any, error) {
 // showUsage is one project's usage, {} when it used nothing.
 func (s *service) showUsage(r *httpapi.Request) (any, error) {
 	project := structs.ProjectID(r.Vars["id"])
-	if !r.Sees(project) {
-		return nil, httpapi.Forbidden("Policy doesn't allow %s to be performed.", r.Route.Rule.Name())
+	if err := r.AllowObject(project, ""); err != nil {
+		return nil, err
 	}
 	p, err := s.periodOf(r)
 	if err != nil {

@@ -22,9 +22,9 @@ type service struct {
 
 // Routes are this room's rows. What is nil in the services is answered as by a cloud without that service.
 func Routes(o base.Options, to Services) []httpapi.Route {
-	s := &service{o.WithDefaults(), to.withDefaults()}
+	s := &service{o.WithDefaults(), to.WithDefaults()}
 	return slices.Concat(goneRoutes(), extensionRoutes(extensions), s.imageRoutes(), s.imageMetadataRoutes(), s.volumeRoutes(), s.snapshotRoutes(),
-		s.networkRoutes(), s.floatingIPRoutes(), s.securityGroupRoutes(), baremetalRoutes())
+		s.networkRoutes(), s.floatingIPRoutes(), s.securityGroupRoutes(), baremetalRoutes(), s.assistedSnapshotRoutes(), s.externalEventRoutes())
 }
 
 // until is rows with the same last microversion.

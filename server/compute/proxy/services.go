@@ -13,6 +13,9 @@ type Services struct {
 	SecurityGroups SecurityGroups
 	Volumes        Volumes
 	Snapshots      Snapshots
+	Interfaces     Interfaces
+	Attachments    Attachments
+	Shares         Shares
 }
 
 // Network is a network that an instance can be connected to.
@@ -83,6 +86,7 @@ type Volume struct {
 	Metadata          map[string]string
 	AttachedTo        structs.InstanceID // the first one, "" when it is not attached
 	Device            string             // there
+	Migrating         bool               // to another backend: only then may it be swapped
 }
 
 // VolumeSpec is what a new volume is to be.
@@ -118,7 +122,8 @@ type Snapshots interface {
 	DeleteSnapshot(r *httpapi.Request, id string) error
 }
 
-func (s Services) withDefaults() Services {
+// WithDefaults fills in what is nil with a service that has nothing.
+func (s Services) WithDefaults() Services {
 	if s.Networks == nil {
 		s.Networks = nothing{}
 	}
@@ -133,6 +138,15 @@ func (s Services) withDefaults() Services {
 	}
 	if s.Snapshots == nil {
 		s.Snapshots = nothing{}
+	}
+	if s.Interfaces == nil {
+		s.Interfaces = nothing{}
+	}
+	if s.Attachments == nil {
+		s.Attachments = nothing{}
+	}
+	if s.Shares == nil {
+		s.Shares = nothing{}
 	}
 	return s
 }

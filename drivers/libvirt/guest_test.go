@@ -55,7 +55,7 @@ func TestGuest(t *testing.T) {
 		{"the driver dies and comes back", func(t *testing.T) { guestOutlivesDriver(t, b, spec) }},
 		{"a file is written, and a soft reboot keeps it", func(t *testing.T) {
 			first := logIn(t, d, id)
-			first.run("echo precious >/root/kept; sync")
+			first.run("echo precious >~/kept; sync")
 			first.close()
 			begun := time.Now()
 			must(t, d.Reboot(t.Context(), &driver.RebootRequest{InstanceRef: operation(spec, "reboot"), Type: driver.RebootSoft}))
@@ -65,7 +65,7 @@ func TestGuest(t *testing.T) {
 				t.Fatal("the guest was not asked to shut down")
 			}
 			shell = logIn(t, d, id)
-			shell.run("grep -q precious /root/kept && echo kept it")
+			shell.run("grep -q precious ~/kept && echo kept it")
 			waitConsole(t, d, id, "\nkept it", 1)
 		}},
 		{"what it is now becomes an image while it goes on", func(t *testing.T) { bootsFromSnapshot(t, b, d, spec) }},
@@ -138,7 +138,7 @@ func bootsFromSnapshot(t *testing.T, b *testBed, d *Driver, spec *driver.Instanc
 	waitConsole(t, d, other.InstanceID, "KILONOVA-GUEST-READY", 1)
 	shell := logIn(t, d, other.InstanceID)
 	defer shell.close()
-	shell.run("grep -q precious /root/kept && echo has it")
+	shell.run("grep -q precious ~/kept && echo has it")
 	waitConsole(t, d, other.InstanceID, "\nhas it", 1)
 	must(t, d.Stop(t.Context(), &driver.StopRequest{InstanceRef: operation(other, "off")}))
 	off := filepath.Join(dir, "off")

@@ -7,14 +7,29 @@ import (
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 )
 
-// diagnosticsTimeout bounds what a host is asked about a guest while a user waits.
-const diagnosticsTimeout = 20 * time.Second
+// guestCallTimeout bounds what a host is asked about a guest while a user waits.
+const guestCallTimeout = 20 * time.Second
 
-// Diagnostics asks the instance's host.
-func (s *Server) Diagnostics(ctx context.Context, ins *structs.Instance) (*structs.Diagnostics, error) {
+// callHostOf asks the client of the host that an instance is on.
+func callHostOf[Resp any](ctx context.Context, s *Server, ins *structs.Instance, method string, req any) (*Resp, error) {
 	h := s.store.Snapshot().Host(ins.HostID)
 	if h == nil || h.Status == structs.HostDown {
 		return nil, structs.Errorf(structs.KindConflict, "Instance %s is not ready: its host %s is down", ins.ID, ins.Host)
 	}
-	return callHost[structs.Diagnostics](ctx, s, h.ID, diagnosticsTimeout, "Client.Diagnostics", &structs.DiagnosticsRequest{HostID: h.ID, InstanceID: ins.ID})
+	return callHost[Resp](ctx, s, h.ID, guestCallTimeout, method, req)
+}
+
+// ConsoleOutput asks the instance's host.
+func (s *Server) ConsoleOutput(ctx context.Context, ins *structs.Instance, lines int) ([]byte, error) {
+	r, err := callHostOf[structs.ConsoleOutputResponse](ctx, s, ins, "Client.ConsoleOutput",
+		&structs.ConsoleOutputRequest{HostID: ins.HostID, InstanceID: ins.ID, Lines: lines})
+	if err != nil {
+		return nil, err
+	}
+	return r.Output, nil
+}
+
+// Diagnostics asks the instance's host.
+func (s *Server) Diagnostics(ctx context.Context, ins *structs.Instance) (*structs.Diagnostics, error) {
+	return callHostOf[structs.Diagnostics](ctx, s, ins, "Client.Diagnostics", &structs.DiagnosticsRequest{HostID: ins.HostID, InstanceID: ins.ID})
 }

@@ -337,22 +337,6 @@ func (s *Server) Events() *event.Broker { return s.events }
 // Blobs returns the image store.
 func (s *Server) Blobs() nomadlike.Blobs { return s.blobs }
 
-// ConsoleOutput asks the instance's host.
-func (s *Server) ConsoleOutput(ctx context.Context, ins *structs.Instance, lines int) ([]byte, error) {
-	h := s.store.Snapshot().Host(ins.HostID)
-	if h == nil || h.Status == structs.HostDown {
-		return nil, structs.Errorf(structs.KindConflict, "Instance %s is not ready: its host %s is down", ins.ID, ins.Host)
-	}
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	r, err := rpc.Call[structs.ConsoleOutputResponse](ctx, s.pool.Clients(), h.RPCAddr, "Client.ConsoleOutput",
-		&structs.ConsoleOutputRequest{HostID: h.ID, InstanceID: ins.ID, Lines: lines})
-	if err != nil {
-		return nil, err
-	}
-	return r.Output, nil
-}
-
 // Join gossips with others.
 func (s *Server) Join(addrs []string) (int, error) { return s.gossip.Join(addrs) }
 

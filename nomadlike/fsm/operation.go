@@ -72,8 +72,11 @@ func locked(ins *structs.Instance) error {
 
 // checkReady refuses, in Nova's order, an instance without a host that could do it or in a state that does not allow it.
 func checkReady(tx *state.Txn, ins *structs.Instance, t *operation.Table) error {
-	if ins.VM == structs.VMBuilding || operation.Places(t.Kind) { // or has no host and needs none
-		if err := t.Check(ins); err != nil || operation.Places(t.Kind) {
+	if operation.Places(t.Kind) { // it has no host yet
+		return t.Check(ins)
+	}
+	if ins.VM == structs.VMBuilding {
+		if err := t.Check(ins); err != nil {
 			return err
 		}
 	}

@@ -19,11 +19,11 @@ var imageStates = Allow{Launched: true, NoLock: true, VM: []structs.VMState{stru
 // imageTables make images of instances, which go on as they are whatever happens.
 var imageTables = []Table{
 	{
-		Kind: structs.OpSnapshot, Action: "createImage", Event: "compute_snapshot_instance", Builds: true, KeepsImage: true, Allow: imageStates,
+		Kind: structs.OpSnapshot, Action: "createImage", Event: "compute_snapshot_instance", Builds: true, Allow: imageStates,
 		Steps: snapshot(structs.TaskImageSnapshot), Done: unchanged, Breaks: never,
 	},
 	{
-		Kind: structs.OpBackup, Action: "createBackup", Event: "compute_backup_instance", Builds: true, KeepsImage: true, Allow: imageStates,
+		Kind: structs.OpBackup, Action: "createBackup", Event: "compute_backup_instance", Builds: true, Allow: imageStates,
 		Steps: snapshot(structs.TaskImageBackup), Done: unchanged, Breaks: never,
 	},
 }

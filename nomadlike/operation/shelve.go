@@ -1,7 +1,6 @@
 package operation
 
 import (
-	"slices"
 	"time"
 
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
@@ -10,13 +9,13 @@ import (
 // shelveTables put an instance's disk into an image, take it off its host and bring it back, perhaps elsewhere.
 var shelveTables = []Table{
 	{
-		Kind: structs.OpShelve, Action: "shelve", Event: "compute_shelve_instance", Builds: true, KeepsImage: true,
+		Kind: structs.OpShelve, Action: "shelve", Event: "compute_shelve_instance", Builds: true,
 		Allow: from(structs.VMActive, structs.VMStopped, structs.VMPaused, structs.VMSuspended),
-		Steps: slices.Concat([]Step{{Name: structs.StepPowerOff, On: OnHost, Deadline: time.Minute, WaitsForGuest: true, Retries: 1, Backoff: time.Second, Task: structs.TaskShelving}},
-			[]Step{
-				{Name: structs.StepSnapshot, On: OnHost, Deadline: 20 * time.Minute, Retries: 1, Backoff: time.Second, Task: structs.TaskShelving, Needs: "Snapshot"},
-				{Name: structs.StepUpload, On: OnHost, Deadline: time.Hour, Retries: 3, Backoff: 5 * time.Second, Task: structs.TaskShelvingUploading},
-			}),
+		Steps: []Step{
+			{Name: structs.StepPowerOff, On: OnHost, Deadline: time.Minute, WaitsForGuest: true, Retries: 1, Backoff: time.Second, Task: structs.TaskShelving},
+			{Name: structs.StepSnapshot, On: OnHost, Deadline: 20 * time.Minute, Retries: 1, Backoff: time.Second, Task: structs.TaskShelving, Needs: "Snapshot"},
+			{Name: structs.StepUpload, On: OnHost, Deadline: time.Hour, Retries: 3, Backoff: 5 * time.Second, Task: structs.TaskShelvingUploading},
+		},
 		Done: func(ins *structs.Instance, op *structs.Operation, _ structs.Outcome, _ structs.Time) {
 			ins.VM, ins.Power, ins.ShelvedImageID = structs.VMShelved, structs.PowerShutdown, op.Args.NewImageID
 		},

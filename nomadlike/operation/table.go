@@ -57,8 +57,8 @@ type Table struct {
 	Done func(ins *structs.Instance, op *structs.Operation, o structs.Outcome, now structs.Time)
 	// Breaks reports whether an instance whose operation was given up is in error; else it keeps the state that it had.
 	Breaks func(op *structs.Operation, o structs.Outcome) bool
-	// Builds says that it costs a host as much as a build: only so many go on at once. KeepsImage, that it nevertheless needs no image.
-	Builds, KeepsImage bool
+	// Builds says that it costs a host as much as a build: only so many go on at once.
+	Builds bool
 	// Releases says that success takes the instance off its host: the claim is given back.
 	Releases bool
 	// Advice is what a user can do when it failed; "" where Breaks never holds.
@@ -198,11 +198,10 @@ func Limit(op *structs.Operation, s Step) time.Duration {
 
 // ImageOf is the image that the operation needs on its host; "" is none.
 func ImageOf(op *structs.Operation, ins *structs.Instance) structs.ImageID {
-	t := Of(op.Kind)
-	switch {
-	case op.Args.ImageID != "":
+	if op.Args.ImageID != "" {
 		return op.Args.ImageID
-	case t != nil && t.Builds && !t.KeepsImage:
+	}
+	if slices.ContainsFunc(Steps(op.Kind), func(s Step) bool { return s.Name == structs.StepImage }) {
 		return ins.ImageID
 	}
 	return ""

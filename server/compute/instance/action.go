@@ -65,6 +65,16 @@ func target(r *httpapi.Request) (state.Reader, *structs.Instance, error) {
 	return rd, ins, err
 }
 
+// asked returns the body that the schema has accepted, and the instance of the URL.
+func asked[T any](r *httpapi.Request) (*T, state.Reader, *structs.Instance, error) {
+	body, err := base.Decode[T](r)
+	if err != nil {
+		return nil, state.Reader{}, nil, err
+	}
+	rd, ins, err := target(r)
+	return body, rd, ins, err
+}
+
 // operation is the record of what the request asks for.
 func (s *service) operation(r *httpapi.Request, ins *structs.Instance, k structs.OperationKind) structs.Operation {
 	return structs.Operation{ID: structs.OperationID(nomadlike.NewUUID()), InstanceID: ins.ID, ProjectID: r.Token.ProjectID, UserID: r.Token.UserID,
@@ -93,16 +103,12 @@ func (s *service) begin(r *httpapi.Request, k structs.OperationKind) (any, error
 
 // rescueInstance boots another image with the instance's disks beside it: the image that is named, else the instance's own.
 func (s *service) rescueInstance(r *httpapi.Request) (any, error) {
-	body, err := base.Decode[struct {
+	body, rd, ins, err := asked[struct {
 		Rescue *struct {
 			AdminPass *string `json:"adminPass"`
 			ImageRef  string  `json:"rescue_image_ref"`
 		} `json:"rescue"`
 	}](r)
-	if err != nil {
-		return nil, err
-	}
-	rd, ins, err := target(r)
 	if err != nil {
 		return nil, err
 	}
@@ -130,15 +136,11 @@ func (s *service) rescueInstance(r *httpapi.Request) (any, error) {
 }
 
 func (s *service) setPassword(r *httpapi.Request) (any, error) {
-	body, err := base.Decode[struct {
+	body, _, ins, err := asked[struct {
 		ChangePassword struct {
 			AdminPass string `json:"adminPass"`
 		} `json:"changePassword"`
 	}](r)
-	if err != nil {
-		return nil, err
-	}
-	_, ins, err := target(r)
 	if err != nil {
 		return nil, err
 	}
@@ -156,13 +158,9 @@ func lockedBy(r *httpapi.Request, ins *structs.Instance) string {
 }
 
 func (s *service) lockInstance(r *httpapi.Request) (any, error) {
-	body, err := base.Decode[struct {
+	body, _, ins, err := asked[struct {
 		Lock any `json:"lock"`
 	}](r)
-	if err != nil {
-		return nil, err
-	}
-	_, ins, err := target(r)
 	if err != nil {
 		return nil, err
 	}
@@ -192,13 +190,9 @@ func (s *service) unlockInstance(r *httpapi.Request) (any, error) {
 }
 
 func (s *service) resetState(r *httpapi.Request) (any, error) {
-	body, err := base.Decode[struct {
+	body, _, ins, err := asked[struct {
 		Reset struct{ State structs.VMState } `json:"os-resetState"`
 	}](r)
-	if err != nil {
-		return nil, err
-	}
-	_, ins, err := target(r)
 	if err != nil {
 		return nil, err
 	}

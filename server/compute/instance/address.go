@@ -128,16 +128,12 @@ func (s *service) removeFixedIP(r *httpapi.Request) (any, error) {
 }
 
 func (s *service) addFloatingIP(r *httpapi.Request) (any, error) {
-	body, err := base.Decode[struct {
+	body, _, ins, err := asked[struct {
 		Add struct {
 			Address string `json:"address"`
 			Fixed   string `json:"fixed_address"`
 		} `json:"addFloatingIp"`
 	}](r)
-	if err != nil {
-		return nil, err
-	}
-	_, ins, err := target(r)
 	if err != nil {
 		return nil, err
 	}

@@ -59,11 +59,7 @@ func activeImage(r *httpapi.Request, rd state.Reader, id string) (*structs.Image
 
 // rebuildInstance gives the instance a new root disk of an image, and what else the body changes.
 func (s *service) rebuildInstance(r *httpapi.Request) (any, error) {
-	body, err := base.Decode[rebuildBody](r)
-	if err != nil {
-		return nil, err
-	}
-	rd, ins, err := target(r)
+	body, rd, ins, err := asked[rebuildBody](r)
 	if err != nil {
 		return nil, err
 	}

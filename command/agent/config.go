@@ -47,7 +47,39 @@ type ServerConfig struct {
 
 	PolicyFile *string `hcl:"policy_file,optional"` // access rules in oslo.policy's language; absolute
 
-	Scheduler *SchedulerConfig `hcl:"scheduler,block"`
+	Scheduler     *SchedulerConfig     `hcl:"scheduler,block"`
+	Notifications *NotificationsConfig `hcl:"notifications,block"`
+}
+
+// NotificationsConfig is the notifications block within server: Nova's versioned notifications and who gets them.
+type NotificationsConfig struct {
+	Enabled             *bool            `hcl:"enabled,optional"`
+	NotifyOnStateChange *string          `hcl:"notify_on_state_change,optional"` // as Nova's: "", vm_state, vm_and_task_state
+	Webhooks            []*WebhookConfig `hcl:"webhook,block"`
+	AMQP                []*AMQPConfig    `hcl:"amqp,block"`
+}
+
+// WebhookConfig is a webhook block: a URL that each notification is posted to.
+type WebhookConfig struct {
+	Name       string   `hcl:"name,label"`
+	URL        *string  `hcl:"url,optional" secret:"true"` // may hold a token
+	URLFile    *string  `hcl:"url_file,optional"`
+	Secret     *string  `hcl:"secret,optional" secret:"true"` // signs bodies
+	SecretFile *string  `hcl:"secret_file,optional"`
+	Events     []string `hcl:"events,optional"` // patterns; none is all
+	Timeout    *string  `hcl:"timeout,optional"`
+}
+
+// AMQPConfig is an amqp block: a message broker that notifications are published to as oslo.messaging does.
+type AMQPConfig struct {
+	Name     string   `hcl:"name,label"`
+	URL      *string  `hcl:"url,optional" secret:"true"` // holds a password
+	URLFile  *string  `hcl:"url_file,optional"`
+	Exchange *string  `hcl:"exchange,optional"`
+	Topics   []string `hcl:"topics,optional"`
+	Durable  *bool    `hcl:"durable,optional"` // of exchange and queues
+	Events   []string `hcl:"events,optional"`
+	Timeout  *string  `hcl:"timeout,optional"`
 }
 
 // SchedulerConfig is the scheduler block within server. What it says of the whole cluster (all but workers) is written

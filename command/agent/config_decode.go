@@ -101,7 +101,7 @@ func (d *decoder) blocks(path string, blocks hcl.Blocks, into reflect.Value) {
 	}
 }
 
-// labelled fills a list of plugin blocks, told apart by their label.
+// labelled fills a list of blocks that are told apart by their label.
 func (d *decoder) labelled(path string, blocks hcl.Blocks, into reflect.Value) {
 	first := map[string]string{}
 	for _, block := range blocks {
@@ -113,16 +113,18 @@ func (d *decoder) labelled(path string, blocks hcl.Blocks, into reflect.Value) {
 		first[label] = where
 		one := reflect.New(into.Type().Elem().Elem())
 		one.Elem().FieldByName("Name").SetString(label)
-		own := pluginPath(label)
+		own := labelPath(path, label)
 		d.sources[own] = where
 		d.body(own, block.Body, one.Elem())
 		into.Set(reflect.Append(into, one))
 	}
 }
 
-// pluginPath has no dots of the label in it: parentPath cuts at dots.
-func pluginPath(label string) string {
-	return fmt.Sprintf("plugin %q", strings.ReplaceAll(label, ".", "_"))
+func pluginPath(label string) string { return labelPath("plugin", label) }
+
+// labelPath has no dots of the label in it: parentPath cuts at dots.
+func labelPath(path, label string) string {
+	return fmt.Sprintf("%s %q", path, strings.ReplaceAll(label, ".", "_"))
 }
 
 // settings takes attributes of any name; their values become what encoding/json would read of them.

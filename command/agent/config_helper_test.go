@@ -29,7 +29,7 @@ func machine() *system {
 	}
 }
 
-// fixtureDir has what testdata/full.hcl names: certificates, a plugin's program, a policy file.
+// fixtureDir has what testdata/full.hcl names: certificates, a plugin's program, a policy file, secrets of notifications.
 func fixtureDir(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -38,6 +38,7 @@ func fixtureDir(t testing.TB) string {
 	pair, err := authority.Issue(ca.Request{Roles: []ca.Role{ca.Server}, Region: "north", Lifetime: time.Minute})
 	require.NoError(t, err)
 	for name, text := range map[string][]byte{"ca.pem": root.Certificate, "agent.pem": pair.Certificate, "agent-key.pem": pair.Key, "acme": []byte("#!/bin/sh\n"),
+		"webhook.url": []byte("https://hooks.example.org/hunter2\n"), "webhook.secret": []byte("hunter2\n"), "amqp.url": []byte("amqp://nova:hunter2@mq\n"),
 		"policy.yaml": []byte("\"os_compute_api:limits\": \"@\"\n")} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), text, 0o700))
 	}

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"slices"
 	"strings"
 )
 
@@ -103,8 +102,8 @@ func mergeField(into, from reflect.Value) {
 	switch {
 	case from.Kind() == reflect.String: // a label: equal in both
 	case from.IsNil():
-	case from.Type() == reflect.TypeFor[[]*PluginConfig]():
-		into.Set(reflect.ValueOf(mergePlugins(into.Interface().([]*PluginConfig), from.Interface().([]*PluginConfig))))
+	case isLabelled(from.Type()):
+		into.Set(mergeLabelled(into, from))
 	case from.Kind() == reflect.Pointer && from.Type().Elem().Kind() == reflect.Struct:
 		merged := reflect.New(from.Type().Elem())
 		if !into.IsNil() {
@@ -125,17 +124,31 @@ func mergeField(into, from reflect.Value) {
 	}
 }
 
-func mergePlugins(into, from []*PluginConfig) []*PluginConfig {
-	merged := slices.Clone(into)
-	for _, plugin := range from {
-		at := slices.IndexFunc(merged, func(p *PluginConfig) bool { return p.Name == plugin.Name })
+// isLabelled reports whether it is a list of blocks with labels.
+func isLabelled(t reflect.Type) bool {
+	return t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Pointer && t.Elem().Elem().Kind() == reflect.Struct
+}
+
+// mergeLabelled merges the blocks of one label, and keeps the others.
+func mergeLabelled(into, from reflect.Value) reflect.Value {
+	label := func(block reflect.Value) string { return block.Elem().FieldByName("Name").String() }
+	merged := reflect.MakeSlice(into.Type(), 0, into.Len()+from.Len())
+	merged = reflect.AppendSlice(merged, into)
+	for i := range from.Len() {
+		one, at := from.Index(i), -1
+		for j := range merged.Len() {
+			if label(merged.Index(j)) == label(one) {
+				at = j
+			}
+		}
 		if at < 0 {
-			merged = append(merged, plugin)
+			merged = reflect.Append(merged, one)
 			continue
 		}
-		both := *merged[at]
-		mergeStruct(reflect.ValueOf(&both).Elem(), reflect.ValueOf(plugin).Elem())
-		merged[at] = &both
+		both := reflect.New(one.Type().Elem())
+		both.Elem().Set(merged.Index(at).Elem())
+		mergeStruct(both.Elem(), one.Elem())
+		merged.Index(at).Set(both)
 	}
 	return merged
 }

@@ -17,6 +17,11 @@ const (
 	clientBase = "data_dir = \"DIR/data\"\nclient {\n  enabled = true\n  drivers = [\"fake\"]\n  retry_join = [\"a\"]\n}\n"
 )
 
+// notifying is a server with a block of notifications, which begins at line 6.
+func notifying(text string) string {
+	return "data_dir = \"DIR/data\"\nserver {\n  enabled = true\n  bootstrap_expect = 1\n  notifications {\n" + text + "\n}\n}"
+}
+
 // Each text has problems that must all be told, where they stand and what would be right. LINE:COLUMN and words.
 var refusals = []struct {
 	name, text string
@@ -55,6 +60,14 @@ var refusals = []struct {
 		[]string{"8,2: tls.ca_file: DIR/acme has no certificate in it", "9,2: tls.cert_file: DIR/ca.pem and DIR/agent-key.pem: "}},
 	{"verification without tls", serverBase + "tls {\n verify_https_client = true\n verify_server_hostname = true\n}",
 		[]string{"7,2: tls.verify_https_client: there is no TLS", "8,2: tls.verify_server_hostname"}},
+	{"notifications of a server", notifying("notify_on_state_change = \"all\"\nwebhook \"a.b\" {\nurl = \"ftp://user:hunter2@x\"\nevents = [\"[\"]\ntimeout = \"1ms\"\n}\n" +
+		"webhook \"b\" {\nsecret_file = \"DIR/none\"\n}\namqp \"c\" {\nurl = \"http://user:hunter2@x\"\nurl_file = \"x\"\n}\namqp \"d e\" {\nurl_file = \"x\"\n}"),
+		[]string{`6,1: server.notifications.notify_on_state_change: "all" is not known`, `8,1: server.notifications.webhook "a_b".url: is no URL of a web server`,
+			`9,1: server.notifications.webhook "a_b".events: "[" is no pattern`, `10,1: server.notifications.webhook "a_b".timeout: 1ms is too short`,
+			`12,1: server.notifications.webhook "b": has no URL`, `13,1: server.notifications.webhook "b".secret_file: DIR/none: no such file`,
+			`17,1: server.notifications.amqp "c".url_file: stands beside url`, `16,1: server.notifications.amqp "c".url: is no URL of a message broker`,
+			`19,1: server.notifications.amqp "d e": cannot be a name`, `20,1: server.notifications.amqp "d e".url_file: "x" is relative`}},
+	{"two webhooks of one name", notifying("webhook \"a\" { url = \"http://x\" }\nwebhook \"a\" { url = \"http://x\" }"), []string{`7,1: server.notifications.webhook "a": a second block`}},
 	{"equal ports", serverBase + "ports {\n http = 4747\n}", []string{"ports.rpc: 4747 is also ports.http; three different ports"}},
 	{"ports out of range", serverBase + "ports {\n http = 0\n rpc = 65536\n serf = -1\n}", []string{"7,2: ports.http: 0 cannot be a port", "8,2: ports.rpc", "9,2: ports.serf"}},
 	{"addresses", serverBase + "bind_addr = \"localhost\"\naddresses {\n http = \"[::1]\"\n}\nadvertise {\n rpc = \"0.0.0.0\"\n serf = \"x:y\"\n}",
@@ -94,6 +107,7 @@ func TestRefusalsNameThePlaceAndWhatIsRight(t *testing.T) {
 				}
 				require.Contains(t, got, want)
 			}
+			require.NotContains(t, got, "hunter2")
 			require.Len(t, problems, len(wantedLines(got, c.want)), "unexpected problems in:\n%s", got)
 		})
 	}
@@ -203,7 +217,7 @@ func FuzzConfig(f *testing.F) {
 		config.DataDir = nil // no directory of the fuzzer's choice
 		config.Client = nil
 		if config.Server != nil {
-			config.Server.PolicyFile = nil
+			config.Server.PolicyFile, config.Server.Notifications = nil, nil // no file of the fuzzer's choice
 		}
 		for _, plugin := range config.Plugins {
 			plugin.Path = nil

@@ -31,6 +31,7 @@ func (r *resolver) server() {
 	}
 	r.scheduler()
 	r.policyFile()
+	r.notifications()
 	if out.Enabled {
 		r.bootstrap()
 	}

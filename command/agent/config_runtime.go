@@ -65,6 +65,36 @@ type ServerRuntime struct {
 	RaftMultiplier        int              `json:"raft_multiplier"` // 1 to 10, times Raft's default timeouts
 	PolicyFile            string           `json:"policy_file"`     // absolute; "" is the default rules; could be read
 	Scheduler             SchedulerRuntime `json:"scheduler"`
+
+	Notifications NotificationsRuntime `json:"notifications"`
+}
+
+// NotificationsRuntime is what is told of notifications, and to whom.
+type NotificationsRuntime struct {
+	Enabled             bool             `json:"enabled"`                // else nobody is told; event streams still can be
+	NotifyOnStateChange string           `json:"notify_on_state_change"` // a notification.StateChange
+	Webhooks            []WebhookRuntime `json:"webhooks"`               // each with another name
+	AMQP                []AMQPRuntime    `json:"amqp"`
+}
+
+// WebhookRuntime is one webhook.
+type WebhookRuntime struct {
+	Name    string        `json:"name"`
+	URL     string        `json:"url" secret:"true"`
+	Secret  string        `json:"secret" secret:"true"` // "" signs nothing
+	Events  []string      `json:"events"`
+	Timeout time.Duration `json:"timeout"`
+}
+
+// AMQPRuntime is one message broker.
+type AMQPRuntime struct {
+	Name     string        `json:"name"`
+	URL      string        `json:"url" secret:"true"`
+	Exchange string        `json:"exchange"`
+	Topics   []string      `json:"topics"`
+	Durable  bool          `json:"durable"`
+	Events   []string      `json:"events"`
+	Timeout  time.Duration `json:"timeout"`
 }
 
 // SchedulerRuntime is the scheduler's part. A nil or empty value of what holds for the whole cluster (all but Workers)

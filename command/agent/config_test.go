@@ -40,8 +40,8 @@ func requireSaid(t *testing.T, path string, v reflect.Value) {
 		at, field := joinPath(path, name), v.Field(i)
 		require.False(t, field.IsZero(), "testdata/full.hcl does not say %s: add it with a value that is not the default", at)
 		switch {
-		case field.Type() == reflect.TypeFor[[]*PluginConfig]():
-			merged := reflect.New(reflect.TypeFor[PluginConfig]()).Elem()
+		case isLabelled(field.Type()):
+			merged := reflect.New(field.Type().Elem().Elem()).Elem()
 			for j := range field.Len() {
 				merged.Field(0).Set(field.Index(j).Elem().Field(0))
 				mergeStruct(merged, field.Index(j).Elem())

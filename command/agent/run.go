@@ -21,6 +21,7 @@ import (
 	"github.com/kilonova-cloud/kilonova/nomadlike/gossip"
 	"github.com/kilonova-cloud/kilonova/nomadlike/rpc"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+	"github.com/kilonova-cloud/kilonova/server/notification"
 	"github.com/kilonova-cloud/kilonova/version"
 )
 
@@ -45,6 +46,8 @@ type agent struct {
 	drivers *driverSet
 	http    *httpServer
 	policy  *policyKeeper // nil on a pure client
+
+	notifications *notification.Runner // nil without sinks
 
 	wg sync.WaitGroup
 }
@@ -204,7 +207,7 @@ func (a *agent) newServer() error {
 	s := a.rt.Server
 	a.server, err = cluster.NewServer(cluster.Config{ID: structs.ServerID(id), Name: a.rt.Name, Region: a.rt.Region, DataDir: filepath.Join(a.rt.DataDir, "server"),
 		BootstrapExpect: s.BootstrapExpect, Advertise: a.rpcAddr, LeaseTTL: s.LeaseTTL, TokenTTL: s.TokenTTL, ReclaimAfter: s.ReclaimInterval, Workers: s.Scheduler.Workers,
-		KeepFinished: keepFinished, HeartbeatInterval: s.HeartbeatInterval, Raft: consensus.Tuning{SnapshotThreshold: s.RaftSnapshotThreshold,
+		KeepFinished: keepFinished, HeartbeatInterval: s.HeartbeatInterval, Duties: a.duties(), Raft: consensus.Tuning{SnapshotThreshold: s.RaftSnapshotThreshold,
 			SnapshotInterval: s.RaftSnapshotInterval, TrailingLogs: s.RaftTrailingLogs, Multiplier: s.RaftMultiplier}, Logger: a.logger}, a.rpc, a.pool)
 	return err
 }

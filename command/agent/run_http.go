@@ -94,6 +94,9 @@ func (a *agent) handler() (http.Handler, error) {
 	auth := identity.NewAuthenticator(a.server)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), a.server.Collector())
+	if a.notifications != nil {
+		registry.MustRegister(a.notifications.Collector())
+	}
 	counts, err := metrics.New(registry)
 	if err != nil {
 		return nil, err
@@ -110,7 +113,8 @@ func (a *agent) handler() (http.Handler, error) {
 		Endpoints: []identity.Endpoint{identity.Compute, identity.Identity, identity.Image, identity.Placement}})...)
 	services = append(services, image.New(image.Options{Logger: a.logger.Named("image")})...)
 	services = append(services, placement.Services()...)
-	services = append(services, native.Services(native.Options{Auth: auth, Version: version.Get().Version, Metrics: scrape})...)
+	services = append(services, native.Services(native.Options{Auth: auth, Version: version.Get().Version, Metrics: scrape,
+		Notifications: notificationSettings(a.rt.Server.Notifications)})...)
 	services = append(services, native.BootstrapService(), native.MonitorService(a.logger))
 	return httpapi.NewHandler(a.server, services, httpapi.Options{Logger: a.logger.Named("http"), Auth: auth, Metrics: counts,
 		Policy: a.policy.live})

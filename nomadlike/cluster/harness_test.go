@@ -58,6 +58,7 @@ type options struct {
 	memory bool // Raft keeps its log in memory
 
 	reclaim time.Duration // Config.ReclaimAfter
+	duties  func() []Duty // Config.Duties of each server
 }
 
 // startWith begins the member, anew or again on its directory and address.
@@ -65,6 +66,10 @@ func (m *member) startWith(o options, join []string) {
 	addr := m.addr
 	if addr == "" {
 		addr = "127.0.0.1:0"
+	}
+	var duties []Duty
+	if o.duties != nil {
+		duties = o.duties()
 	}
 	var err error
 	// The port of a server that was stopped a moment ago may still be held by a connection that ends.
@@ -83,7 +88,7 @@ func (m *member) startWith(o options, join []string) {
 		dir = ""
 	}
 	m.Server, err = NewServer(Config{ID: m.id, Name: string(m.id), Region: "RegionOne", DataDir: dir, BootstrapExpect: m.expect, Advertise: m.addr,
-		LeaseTTL: max(o.ttl, 2*time.Second), TokenTTL: time.Hour, KeepFinished: time.Hour, ReclaimAfter: o.reclaim, Raft: o.raft, Logger: testLogger(m.t)}, m.rpc, m.pool)
+		LeaseTTL: max(o.ttl, 2*time.Second), TokenTTL: time.Hour, KeepFinished: time.Hour, ReclaimAfter: o.reclaim, Duties: duties, Raft: o.raft, Logger: testLogger(m.t)}, m.rpc, m.pool)
 	require.NoError(m.t, err)
 	go m.rpc.Serve()
 	m.gossip, err = gossip.New(gossip.Config{NodeName: string(m.id), BindAddr: net.JoinHostPort("127.0.0.1", freePort(m.t)), Local: true, Logger: testLogger(m.t),

@@ -9,6 +9,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/kilonova-cloud/kilonova/nomadlike"
+	"github.com/kilonova-cloud/kilonova/nomadlike/event"
+	"github.com/kilonova-cloud/kilonova/nomadlike/state"
 )
 
 // duty is something that only the leader does. start returns what ends it, or nil when it is done at once; it may not block for long.
@@ -19,7 +21,7 @@ type duty struct {
 
 // leaderDuties is the one list: they start in this order once the barrier is passed, and stop in the reverse one.
 func (s *Server) leaderDuties() []duty {
-	return []duty{
+	list := []duty{
 		{"cluster-settings", s.ensureSettings},
 		{"token-keys", s.periodic("token-keys", time.Minute, nil, s.rotateTokenKeys)},
 		{"evaluation-broker", s.startBroker},
@@ -32,7 +34,27 @@ func (s *Server) leaderDuties() []duty {
 		{"reclaimer", s.periodic("reclaimer", time.Minute, nil, s.reclaim)},
 		{"reaper", s.periodic("reaper", time.Minute, s.duties.signal("reaper"), s.reap)},
 	}
+	for _, d := range s.cfg.Duties {
+		list = append(list, duty{d.Name, func(ctx context.Context) (func(), error) { return d.Start(ctx, Lead{asLeader{s}}) }})
+	}
+	return list
 }
+
+// Duty is something that only the leader does and that this package does not know. Start is called each time that this server begins to lead; it must not
+// block. ctx ends when leadership does, and then stop is called, which returns when the duty has ended.
+type Duty struct {
+	Name  string
+	Start func(ctx context.Context, l Lead) (stop func(), err error)
+}
+
+// Lead is what such a duty has of the server that leads. What it proposes is committed by this server alone: when it leads no more, it is refused.
+type Lead struct{ asLeader }
+
+// Stale returns this server's newest moment, which holds all that was committed before it began to lead.
+func (l Lead) Stale() state.Reader { return l.s.Stale() }
+
+// Events returns the change stream.
+func (l Lead) Events() *event.Broker { return l.s.Events() }
 
 // monitorLeadership starts the duties when leadership is gained and stops them when it is lost. Lost and regained counts as both.
 func (s *Server) monitorLeadership(ctx context.Context) {

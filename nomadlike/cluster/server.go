@@ -46,8 +46,10 @@ type Config struct {
 	ReclaimAfter time.Duration
 	// HeartbeatInterval is how often clients are told to renew their leases; 0 is a third of LeaseTTL.
 	HeartbeatInterval time.Duration
-	Raft              consensus.Tuning
-	Logger            hclog.Logger
+	// Duties are done by the leader beside its own, which start before them.
+	Duties []Duty
+	Raft   consensus.Tuning
+	Logger hclog.Logger
 }
 
 // Server is one Raft peer: state, scheduler and the leader's duties. It wires packages that can each be used alone.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
+	"github.com/kilonova-cloud/kilonova/server/notification"
 )
 
 // Options configure the service.
@@ -23,6 +24,8 @@ type Options struct {
 	// Metrics writes the metrics (promhttp.HandlerFor); nil leaves the route out. They name services, routes and counts, no users and no
 	// secrets. A process on this machine reads them without a token; from elsewhere, or through a proxy that says so, it takes one.
 	Metrics http.Handler
+	// Notifications choose what the stream's table of notifications tells.
+	Notifications notification.Settings
 	// Heartbeat is how often a quiet event stream says that it is alive; 0 is 10 s.
 	Heartbeat time.Duration
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/kilonova-cloud/kilonova/nomadlike/event"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
+	"github.com/kilonova-cloud/kilonova/server/notification"
 )
 
 // eventLine is one line of the stream: what one commit changed, as far as the caller sees it. A line without index is a heartbeat.
@@ -87,20 +88,24 @@ var streamed = map[string]func(entity any, t *httpapi.Token, all bool) any{
 	},
 }
 
-// tablesWanted reads ?table=a&table=b (or a,b); none is all.
+// notificationsTable is no table of the state: what it streams are the notifications that the other tables' changes make. It is streamed to who names it.
+const notificationsTable = "notifications"
+
+// tablesWanted reads ?table=a&table=b (or a,b); none is all tables of the state.
 func tablesWanted(r *httpapi.Request) (map[string]bool, error) {
-	known := slices.Sorted(maps.Keys(streamed))
+	tables := slices.Sorted(maps.Keys(streamed))
+	known := append(slices.Clone(tables), notificationsTable)
 	out := map[string]bool{}
 	for _, v := range r.Query()["table"] {
 		for name := range strings.SplitSeq(v, ",") {
-			if streamed[name] == nil {
+			if !slices.Contains(known, name) {
 				return nil, httpapi.BadRequest("table %q is not streamed; these are: %s", name, strings.Join(known, ", "))
 			}
 			out[name] = true
 		}
 	}
 	if len(out) == 0 {
-		for _, name := range known {
+		for _, name := range tables {
 			out[name] = true
 		}
 	}
@@ -137,17 +142,49 @@ func (s *service) stream(r *httpapi.Request) (any, error) {
 	if w.line(eventLine{}) != nil { // the first heartbeat tells that the stream is open
 		return httpapi.Written, nil
 	}
-	s.run(r, sub, w, func(e *event.Event) any {
-		if !tables[e.Table] {
-			return nil
+	s.run(r, sub, w, func(commit []event.Event) []eventView {
+		views := tableViews(commit, tables, r.Token, all)
+		if tables[notificationsTable] {
+			views = append(views, s.notificationViews(r, commit, all)...)
 		}
-		return streamed[e.Table](e.Entity, r.Token, all)
+		return views
 	})
 	return httpapi.Written, nil
 }
 
+// tableViews are what the caller sees of a commit's changes.
+func tableViews(commit []event.Event, tables map[string]bool, t *httpapi.Token, all bool) (views []eventView) {
+	for i := range commit {
+		e := &commit[i]
+		if !tables[e.Table] || streamed[e.Table] == nil {
+			continue
+		}
+		if v := streamed[e.Table](e.Entity, t, all); v != nil {
+			views = append(views, eventView{e.Table, e.Deleted, v})
+		}
+	}
+	return views
+}
+
+// notificationViews are the notifications that a commit makes: an administrator sees all, or those of its project and of what belongs to no project, a user those
+// of its project without the names of hosts.
+func (s *service) notificationViews(r *httpapi.Request, commit []event.Event, all bool) (views []eventView) {
+	for _, n := range notification.Translate(s.opts.Notifications, r.Core.Stale(), commit) {
+		admin := r.Token.IsAdmin()
+		nobodys := admin && n.ProjectID == "" && n.UserID == ""
+		if !all && !nobodys && !n.BelongsTo(r.Token.ProjectID, r.Token.UserID) {
+			continue
+		}
+		if !admin {
+			n = n.ForUser()
+		}
+		views = append(views, eventView{Table: notificationsTable, Entity: n})
+	}
+	return views
+}
+
 // run copies events to the writer until the stream ends.
-func (s *service) run(r *httpapi.Request, sub *event.Subscription, w *lineWriter, see func(*event.Event) any) {
+func (s *service) run(r *httpapi.Request, sub *event.Subscription, w *lineWriter, see func([]event.Event) []eventView) {
 	for {
 		ctx, cancel := context.WithTimeout(r.Context(), s.opts.Heartbeat)
 		events, whole, err := sub.Next(ctx)
@@ -171,8 +208,8 @@ func (s *service) run(r *httpapi.Request, sub *event.Subscription, w *lineWriter
 			_ = w.line(eventLine{Error: &lastWords{structs.KindConflict.String(), "changes were dropped because they were not taken in time; list anew"}})
 			return
 		}
-		for _, line := range lines(events, see) {
-			if w.line(line) != nil {
+		for _, commit := range notification.Commits(events) {
+			if views := see(commit); len(views) > 0 && w.line(eventLine{Index: commit[0].Index, Events: views}) != nil {
 				return
 			}
 		}
@@ -189,24 +226,6 @@ func (s *service) holds(r *httpapi.Request) bool {
 	}
 	t, err := s.opts.Auth.Verify(r.Header.Get("X-Auth-Token"))
 	return err == nil && slices.Equal(t.Roles, r.Token.Roles)
-}
-
-// lines groups what the caller sees by commit.
-func lines(events []event.Event, see func(*event.Event) any) []eventLine {
-	var out []eventLine
-	for i := range events {
-		e := &events[i]
-		v := see(e)
-		if v == nil {
-			continue
-		}
-		if n := len(out); n == 0 || out[n-1].Index != e.Index {
-			out = append(out, eventLine{Index: e.Index})
-		}
-		last := &out[len(out)-1]
-		last.Events = append(last.Events, eventView{e.Table, e.Deleted, v})
-	}
-	return out
 }
 
 // lineWriter sends lines at once. A client that takes none for writeGrace is gone.

@@ -139,3 +139,51 @@ func TestStreamGap(t *testing.T) {
 	resp := w.request(t.Context(), "GET", "/event/stream?index=1", "p1", "")
 	assert.Equal(t, 409, resp.StatusCode)
 }
+
+// TestStreamNotifications: who asks for them gets Nova's versioned notifications; a user those of its project, without hosts; an administrator all.
+func TestStreamNotifications(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	user, _ := w.open("/event/stream?table=notifications&index=0", "p1")
+	other, _ := w.open("/event/stream?table=notifications", "p2")
+	own, _ := w.open("/event/stream?table=notifications&index=0", "admin")
+	admin, _ := w.open("/event/stream?table=notifications,instances&all_projects=true&index=0", "admin")
+	plain, _ := w.open("/event/stream", "p1")
+	mine := w.create("p1", "mine")
+	w.core.Drive(nil)
+	theirs := w.create("p2", "theirs")
+	w.core.Drive(nil)
+	until := func(l *lineReader, id structs.InstanceID) {
+		t.Helper()
+		for {
+			line, ok := l.next()
+			require.True(t, ok, "the stream ended")
+			for _, e := range line.Events {
+				if e.Table == "notifications" && e.Entity["event_type"] == "instance.create.end" && strings.Contains(fmt.Sprint(e.Entity), string(id)) {
+					return
+				}
+			}
+		}
+	}
+	until(user, mine)
+	until(other, theirs)
+	until(own, mine)
+	until(admin, theirs)
+	plain.until("mine")
+	assert.Contains(t, user.all.String(), `"publisher_id":"nova-compute:kilonova"`)
+	assert.NotContains(t, user.all.String(), "node1")
+	assert.NotContains(t, user.all.String(), string(theirs))
+	assert.NotContains(t, user.all.String(), `"table":"instances"`)
+	assert.NotContains(t, other.all.String(), string(mine))
+	assert.Contains(t, own.all.String(), "service.create")
+	assert.Contains(t, own.all.String(), `"host":"node1"`)
+	assert.Contains(t, admin.all.String(), string(mine))
+	assert.Contains(t, admin.all.String(), `"table":"instances"`)
+	assert.NotContains(t, plain.all.String(), "nova_object")
+	for _, s := range []string{userData, "ssh-secret-key"} {
+		assert.NotContains(t, user.all.String()+admin.all.String(), s)
+	}
+	status, text, _ := w.get("/event/stream?table=nonsense", "p1")
+	assert.Equal(t, 400, status)
+	assert.Contains(t, text, "notifications")
+}

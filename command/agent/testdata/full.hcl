@@ -32,6 +32,36 @@ server {
     memory_ratio = 1.25
     disk_ratio   = 2
   }
+
+  notifications {
+    enabled                = false
+    notify_on_state_change = "vm_and_task_state"
+
+    webhook "audit" {
+      url     = "https://user:hunter2@hooks.example.org/kilonova"
+      secret  = "hunter2"
+      events  = ["instance.*", "*.error"]
+      timeout = "3s"
+    }
+
+    webhook "files" {
+      url_file    = "DIR/webhook.url"
+      secret_file = "DIR/webhook.secret"
+    }
+
+    amqp "bus" {
+      url      = "amqps://nova:hunter2@mq.example.org/"
+      exchange = "cloud"
+      topics   = ["versioned_notifications", "second"]
+      durable  = true
+      events   = ["instance.*"]
+      timeout  = "4s"
+    }
+
+    amqp "files" {
+      url_file = "DIR/amqp.url"
+    }
+  }
 }
 
 client {

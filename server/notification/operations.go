@@ -1,0 +1,235 @@
+package notification
+
+import (
+	"cmp"
+	"strings"
+
+	"github.com/kilonova-cloud/kilonova/nomadlike/event"
+	"github.com/kilonova-cloud/kilonova/nomadlike/operation"
+	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+)
+
+// operationEvents says what an operation's course tells. A kind without a row tells nothing, as a change of the password does in Nova.
+type operationEvents struct {
+	kind structs.OperationKind
+	// begun is told when the operation begins, done when it has succeeded, failed when it was given up. An event that is told of a beginning or an end only
+	// where Nova has a phase for it.
+	begun, done, failed []told
+	// placed: it begins when it has a host, and anew with each further one.
+	placed bool
+	// unplaced is told when it failed because there is no host for it.
+	unplaced []told
+}
+
+// told is one event of an operation.
+type told struct {
+	event  string
+	by     string // binary
+	as     payloadBuilder
+	before bool // the payload shows the instance before the change that is told
+	always bool // also of an operation that was done at once, without a host
+}
+
+// payloadBuilder makes a payload of an instance in the course of an operation; fault is nil but for what failed.
+type payloadBuilder func(c *translation, ins *structs.Instance, op *structs.Operation, fault map[string]any) map[string]any
+
+// phases are the start and the end of an action on a host.
+func phases(kind structs.OperationKind, action string, as payloadBuilder) operationEvents {
+	return operationEvents{kind: kind, begun: []told{start(action, as)}, done: []told{end(action, as)}}
+}
+
+// withError adds the phase that only some of Nova's actions have.
+func withError(kind structs.OperationKind, action string, as payloadBuilder) operationEvents {
+	row := phases(kind, action, as)
+	row.failed = []told{failure(action, as)}
+	return row
+}
+
+func start(action string, as payloadBuilder) told {
+	return told{event: action + ".start", by: binaryCompute, as: as}
+}
+func end(action string, as payloadBuilder) told {
+	return told{event: action + ".end", by: binaryCompute, as: as}
+}
+func failure(action string, as payloadBuilder) told {
+	return told{event: action + ".error", by: binaryCompute, as: as}
+}
+
+// single is an event without phases.
+func single(name, by string, as payloadBuilder) []told {
+	return []told{{event: name, by: by, as: as, always: true}}
+}
+
+// noHost is told by the conductor.
+func noHost(name string) []told {
+	return []told{{event: name, by: binaryConductor, as: computeTaskPayload}}
+}
+
+func early(t told) told  { t.before = true; return t }
+func always(t told) told { t.always = true; return t }
+
+// operationRows is the table of Nova's events of instances. A new kind of operation is a row.
+var operationRows = []operationEvents{
+	{kind: structs.OpBuild, placed: true,
+		begun:    []told{{event: "scheduler.select_destinations.end", by: binaryScheduler, as: requestSpecPayload}, start("instance.create", createPayload)},
+		done:     []told{end("instance.create", createPayload)},
+		failed:   []told{failure("instance.create", createPayload)},
+		unplaced: noHost("compute_task.build_instances.error")},
+	{kind: structs.OpDelete,
+		begun: []told{always(start("instance.delete", actionPayload)), start("instance.shutdown", actionPayload)},
+		done:  []told{early(end("instance.shutdown", actionPayload)), always(end("instance.delete", actionPayload))}},
+	phases(structs.OpSoftDelete, "instance.soft_delete", actionPayload),
+	phases(structs.OpRestore, "instance.restore", actionPayload),
+	{kind: structs.OpRebuild,
+		begun: []told{{event: "instance.rebuild_scheduled", by: binaryConductor, as: rebuildPayload},
+			start("instance.rebuild", rebuildPayload)},
+		done:   []told{end("instance.rebuild", rebuildPayload)},
+		failed: []told{failure("instance.rebuild", rebuildPayload)}},
+
+	phases(structs.OpStart, "instance.power_on", actionPayload),
+	phases(structs.OpStop, "instance.power_off", actionPayload),
+	withError(structs.OpSoftReboot, "instance.reboot", actionPayload),
+	withError(structs.OpHardReboot, "instance.reboot", actionPayload),
+	phases(structs.OpPause, "instance.pause", actionPayload),
+	phases(structs.OpUnpause, "instance.unpause", actionPayload),
+	phases(structs.OpSuspend, "instance.suspend", actionPayload),
+	phases(structs.OpResume, "instance.resume", actionPayload),
+
+	phases(structs.OpRescue, "instance.rescue", rescuePayload),
+	phases(structs.OpUnrescue, "instance.unrescue", actionPayload),
+	phases(structs.OpCrashDump, "instance.trigger_crash_dump", actionPayload),
+	phases(structs.OpSnapshot, "instance.snapshot", snapshotPayload),
+	phases(structs.OpBackup, "instance.snapshot", snapshotPayload),
+
+	phases(structs.OpShelve, "instance.shelve", actionPayload),
+	phases(structs.OpShelveOffload, "instance.shelve_offload", actionPayload),
+	{kind: structs.OpUnshelve, placed: true, begun: []told{start("instance.unshelve", actionPayload)}, done: []told{end("instance.unshelve", actionPayload)}},
+
+	{kind: structs.OpLock, done: single("instance.lock", binaryAPI, actionPayload)},
+	{kind: structs.OpUnlock, done: single("instance.unlock", binaryAPI, actionPayload)},
+
+	// Nova's events lie between the steps of both hosts; here they are told at the operation's beginning and end.
+	{kind: "resize",
+		begun: []told{start("instance.resize", actionPayload)},
+		done: []told{early(end("instance.resize", actionPayload)), early(start("instance.resize_finish", actionPayload)),
+			end("instance.resize_finish", actionPayload)},
+		failed: []told{failure("instance.resize", actionPayload)}, unplaced: noHost("compute_task.migrate_server.error")},
+	{kind: "migrate",
+		begun: []told{start("instance.resize", actionPayload)},
+		done: []told{early(end("instance.resize", actionPayload)), early(start("instance.resize_finish", actionPayload)),
+			end("instance.resize_finish", actionPayload)},
+		failed: []told{failure("instance.resize", actionPayload)}, unplaced: noHost("compute_task.migrate_server.error")},
+	phases("confirmResize", "instance.resize_confirm", actionPayload),
+	phases("revertResize", "instance.resize_revert", actionPayload),
+	{kind: "evacuate",
+		begun: append(single("instance.evacuate", binaryAPI, actionPayload), told{event: "instance.rebuild_scheduled", by: binaryConductor, as: rebuildPayload},
+			start("instance.rebuild", rebuildPayload)),
+		done:   []told{end("instance.rebuild", rebuildPayload)},
+		failed: []told{failure("instance.rebuild", rebuildPayload)}, unplaced: noHost("compute_task.rebuild_server.error")},
+	{kind: "live-migration",
+		begun: []told{start("instance.live_migration_pre", actionPayload)},
+		done: []told{early(end("instance.live_migration_pre", actionPayload)), early(start("instance.live_migration_post", actionPayload)),
+			early(start("instance.live_migration_post_dest", actionPayload)), end("instance.live_migration_post_dest", actionPayload),
+			early(end("instance.live_migration_post", actionPayload))},
+		failed: []told{early(start("instance.live_migration_rollback", actionPayload)), end("instance.live_migration_rollback", actionPayload)}},
+}
+
+var operationTable = func() map[structs.OperationKind]*operationEvents {
+	m := map[structs.OperationKind]*operationEvents{}
+	for i := range operationRows {
+		m[operationRows[i].kind] = &operationRows[i]
+	}
+	return m
+}()
+
+func operationChanged(c *translation, e *event.Event) {
+	op, ok := e.Entity.(*structs.Operation)
+	if !ok || e.Deleted {
+		return
+	}
+	row := operationTable[op.Kind]
+	before, _ := e.Before.(*structs.Operation)
+	if row == nil || before != nil && before.Status.Final() {
+		return
+	}
+	switch {
+	case before == nil && op.Status.Final(): // done at once
+		c.begunAtOnce(op, row.begun)
+		if op.Status == structs.OpSucceeded {
+			c.operationTold(op, row.done, nil, true)
+		}
+	case before == nil:
+		c.placing(op)
+		if !row.placed {
+			c.operationTold(op, row.begun, nil, false)
+		}
+	case op.Status == structs.OpSucceeded:
+		c.operationTold(op, row.done, nil, false)
+	case op.Status == structs.OpFailed && row.unplaced != nil && (op.ErrorKind == structs.KindNoCapacity || before.HostID == ""):
+		c.operationTold(op, row.unplaced, faultOf(op), false)
+	case op.Status == structs.OpFailed:
+		c.operationTold(op, row.failed, faultOf(op), false)
+	case row.placed && before.HostID == "" && op.HostID != "":
+		c.operationTold(op, row.begun, nil, false)
+	case row.placed && before.HostID != "" && op.HostID == "": // it goes on elsewhere
+		left := *op
+		left.HostID = before.HostID
+		c.operationTold(&left, row.failed, faultOf(op), false)
+		c.placing(op)
+	}
+}
+
+// begunAtOnce tells the beginning of what was over in the same moment: the instance as it was, with the task that it would have had.
+func (c *translation) begunAtOnce(op *structs.Operation, events []told) {
+	was, _ := c.instance(op.InstanceID)
+	steps := operation.Steps(op.Kind)
+	if was == nil || len(steps) == 0 {
+		return
+	}
+	ins := was.Copy()
+	ins.Task = steps[0].Task
+	for _, t := range events {
+		if t.always {
+			c.operationEvent(op, t, binaryAPI, ins, nil)
+		}
+	}
+}
+
+// placing tells that the scheduler begins to look for a host.
+func (c *translation) placing(op *structs.Operation) {
+	if op.Kind == structs.OpBuild {
+		c.operationTold(op, []told{{event: "scheduler.select_destinations.start", by: binaryScheduler, as: requestSpecPayload}}, nil, false)
+	}
+}
+
+func (c *translation) operationTold(op *structs.Operation, events []told, fault map[string]any, atOnce bool) {
+	was, is := c.instance(op.InstanceID)
+	if is == nil {
+		return
+	}
+	for _, t := range events {
+		ins, by := is, t.by
+		if t.before {
+			ins = was
+		}
+		if atOnce {
+			by = binaryAPI
+		}
+		if !atOnce || t.always {
+			c.operationEvent(op, t, by, ins, fault)
+		}
+	}
+}
+
+func (c *translation) operationEvent(op *structs.Operation, t told, by string, ins *structs.Instance, fault map[string]any) {
+	host := ""
+	if by == binaryCompute {
+		host = cmp.Or(c.hostName(op.HostID), ins.Host)
+	}
+	failed := strings.HasSuffix(t.event, ".error")
+	if !failed {
+		fault = nil
+	}
+	c.tell(telling{event: t.event, publisher: publisher(by, host), payload: t.as(c, ins, op, fault), when: op.UpdatedAt,
+		project: ins.ProjectID, user: ins.UserID, failed: failed})
+}

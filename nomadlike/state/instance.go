@@ -43,9 +43,41 @@ func (r Reader) Instances(p structs.ProjectID) iter.Seq[*structs.Instance] {
 	return prefix(r, instanceTable, "live", string(p))
 }
 
+// InstancesFrom is Instances without those that are newer than t: it finds its beginning in the index, however many those are.
+func (r Reader) InstancesFrom(p structs.ProjectID, t structs.Time) iter.Seq[*structs.Instance] {
+	return instancesFrom(r, "live", p, t)
+}
+
 // DeletedInstances iterates over a project's deleted instances, newest first.
 func (r Reader) DeletedInstances(p structs.ProjectID) iter.Seq[*structs.Instance] {
 	return prefix(r, instanceTable, "dead", string(p))
+}
+
+// DeletedInstancesFrom is DeletedInstances without those that are newer than t.
+func (r Reader) DeletedInstancesFrom(p structs.ProjectID, t structs.Time) iter.Seq[*structs.Instance] {
+	return instancesFrom(r, "dead", p, t)
+}
+
+func instancesFrom(r Reader, index string, p structs.ProjectID, t structs.Time) iter.Seq[*structs.Instance] {
+	return func(yield func(*structs.Instance) bool) {
+		if r.watch != nil { // a lower bound has no channel of its own: the whole project is watched
+			it, err := r.tx.Get(instanceTable.name, index+"_prefix", []string{string(p)})
+			if err != nil {
+				panic("state: " + err.Error())
+			}
+			r.add(it.WatchCh())
+		}
+		it, err := r.tx.LowerBound(instanceTable.name, index, []string{string(p), newestFirst(t)})
+		if err != nil {
+			panic("state: " + err.Error())
+		}
+		for raw := it.Next(); raw != nil; raw = it.Next() {
+			v := raw.(*structs.Instance)
+			if v.ProjectID != p || !yield(v) { // after the project's last one comes the next project's first
+				return
+			}
+		}
+	}
 }
 
 // AllInstances iterates over all projects' instances that are not deleted, by project, newest first in each.

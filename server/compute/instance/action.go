@@ -1,6 +1,7 @@
 package instance
 
 import (
+	"encoding/json"
 	"net/http"
 
 	"github.com/kilonova-cloud/kilonova/nomadlike"
@@ -159,16 +160,20 @@ func lockedBy(r *httpapi.Request, ins *structs.Instance) string {
 
 func (s *service) lockInstance(r *httpapi.Request) (any, error) {
 	body, _, ins, err := asked[struct {
-		Lock any `json:"lock"`
+		Lock json.RawMessage `json:"lock"` // anything before 2.73, also a number that no float holds
 	}](r)
 	if err != nil {
 		return nil, err
 	}
 	req := &structs.InstanceLockRequest{ID: ins.ID, Lock: true, By: lockedBy(r, ins), Action: s.operation(r, ins, structs.OpLock), Now: s.Time()}
-	if given, ok := body.Lock.(map[string]any); ok && r.Version >= 73 {
-		if reason, ok := given["locked_reason"].(string); ok {
-			req.Reason = &reason
+	if r.Version >= 73 && body.Lock != nil {
+		given := struct {
+			Reason *string `json:"locked_reason"`
+		}{}
+		if err := json.Unmarshal(body.Lock, &given); err != nil {
+			return nil, httpapi.BadRequest("Malformed request body")
 		}
+		req.Reason = given.Reason
 	}
 	_, err = fsm.InstanceLock.Propose(r.Context(), r.Core, req)
 	return nil, err

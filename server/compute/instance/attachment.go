@@ -230,7 +230,11 @@ func (s *service) swapVolume(r *httpapi.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, s.swap(r, ins, body.Attachment.VolumeID)
+	to := body.Attachment.VolumeID
+	if err := s.maySwap(r, ins, to); err != nil {
+		return nil, err
+	}
+	return nil, s.to.Attachments.SwapVolume(r, ins, r.Vars["id"], to)
 }
 
 // instanceForSwap is the instance of the URL for a volume service too, whose token is of another project.
@@ -249,8 +253,8 @@ func instanceForSwap(r *httpapi.Request) (*structs.Instance, error) {
 	return ins, nil
 }
 
-// swap replaces the volume of the URL by another while the volume service moves it: only that service asks for it.
-func (s *service) swap(r *httpapi.Request, ins *structs.Instance, to string) error {
+// maySwap refuses to replace the volume of the URL by another, unless the volume service is moving it: only that service asks for it.
+func (s *service) maySwap(r *httpapi.Request, ins *structs.Instance, to string) error {
 	from := r.Vars["id"]
 	old, err := s.to.Volumes.Volume(r, from)
 	if err != nil {
@@ -265,13 +269,11 @@ func (s *service) swap(r *httpapi.Request, ins *structs.Instance, to string) err
 		}
 		return err
 	}
-	if err := may(r, ins, swapVolume); err != nil {
-		return err
-	}
-	return s.to.Attachments.SwapVolume(r, ins, from, to)
+	return may(r, ins, swapVolume)
 }
 
-// updateAttachment changes what may be changed of an attachment, and then replaces the volume when the body names another than the URL.
+// updateAttachment changes what may be changed of an attachment, and then replaces the volume when the body names another than the URL. Nova does
+// the first before it looks whether it may do the second; here a request that is refused changes nothing.
 func (s *service) updateAttachment(r *httpapi.Request) (any, error) {
 	body, err := base.Decode[attachmentUpdateBody](r)
 	if err != nil {
@@ -305,13 +307,18 @@ func (s *service) updateAttachment(r *httpapi.Request) (any, error) {
 	if err := in.unchanged(ins, a); err != nil {
 		return nil, err
 	}
+	if swaps {
+		if err := s.maySwap(r, ins, in.VolumeID); err != nil {
+			return nil, err
+		}
+	}
 	if in.Delete != nil {
 		if err := s.to.Attachments.KeepVolume(r, ins, id, bool(*in.Delete)); err != nil {
 			return nil, err
 		}
 	}
 	if swaps {
-		return nil, s.swap(r, ins, in.VolumeID)
+		return nil, s.to.Attachments.SwapVolume(r, ins, id, in.VolumeID)
 	}
 	return nil, nil
 }

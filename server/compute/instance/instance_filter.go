@@ -369,13 +369,14 @@ func (f *instanceFilter) match(i *structs.Instance) bool {
 	return true
 }
 
-// candidates iterates over what the tests are worth asking of, newest first within a project.
-func (f *instanceFilter) candidates(rd state.Reader) iter.Seq[*structs.Instance] {
+// candidates iterates over what the tests are worth asking of, newest first within a project. from, when not nil, is the instance that a page of a
+// sorted list begins after: what is newer is not looked at.
+func (f *instanceFilter) candidates(rd state.Reader, from *structs.Instance) iter.Seq[*structs.Instance] {
 	return func(yield func(*structs.Instance) bool) {
 		if f.nothing {
 			return
 		}
-		for _, seq := range f.sequences(rd) {
+		for _, seq := range f.sequences(rd, from) {
 			for i := range seq {
 				if !yield(i) {
 					return
@@ -385,18 +386,24 @@ func (f *instanceFilter) candidates(rd state.Reader) iter.Seq[*structs.Instance]
 	}
 }
 
-func (f *instanceFilter) sequences(rd state.Reader) (all []iter.Seq[*structs.Instance]) {
+func (f *instanceFilter) sequences(rd state.Reader, from *structs.Instance) (all []iter.Seq[*structs.Instance]) {
 	if f.live {
-		if f.project != "" {
+		switch {
+		case f.project != "" && from != nil:
+			all = append(all, rd.InstancesFrom(f.project, from.CreatedAt))
+		case f.project != "":
 			all = append(all, rd.Instances(f.project))
-		} else {
+		default:
 			all = append(all, rd.AllInstances())
 		}
 	}
 	if f.deleted {
-		if f.project != "" {
+		switch {
+		case f.project != "" && from != nil:
+			all = append(all, rd.DeletedInstancesFrom(f.project, from.CreatedAt))
+		case f.project != "":
 			all = append(all, rd.DeletedInstances(f.project))
-		} else {
+		default:
 			all = append(all, rd.AllDeletedInstances())
 		}
 	}

@@ -38,7 +38,11 @@ func (s *service) listInstances(r *httpapi.Request) (any, error) {
 			return nil, httpapi.MarkerNotFound(p.Marker)
 		}
 	}
-	found := pick(f.candidates(rd), f.match, order, marker, p.Limit)
+	var from *structs.Instance
+	if order.natural {
+		from = marker
+	}
+	found := pick(f.candidates(rd, from), f.match, order, marker, p.Limit)
 	return encodeInstances(r, rd, found, p, detail), nil
 }
 

@@ -1,6 +1,7 @@
 package instance
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -254,11 +255,10 @@ func (w *viewer) appendAdmin(b []byte, i *structs.Instance, s shape) []byte {
 }
 
 func appendHex8(b []byte, n uint64) []byte {
-	s := strconv.FormatUint(n, 16)
-	for pad := 8 - len(s); pad > 0; pad-- {
+	for digits := uint64(0x10000000); digits > 1 && n < digits; digits >>= 4 {
 		b = append(b, '0')
 	}
-	return append(b, s...)
+	return strconv.AppendUint(b, n, 16)
 }
 
 // hostStatus is Nova's word for the instance's host: its client's service, not its machine.
@@ -320,18 +320,21 @@ func (w *viewer) appendVersioned(b []byte, i *structs.Instance, s shape, full bo
 		b = base.AppendNullable(b, "pinned_availability_zone", i.PinnedZone)
 	}
 	if w.version >= 100 {
-		b = append(base.AppendField(b, "scheduler_hints"), hintsView(i.SchedulerHints)...)
+		b = base.AppendField(b, "scheduler_hints")
+		if len(i.SchedulerHints) == 0 {
+			return append(b, "{}"...)
+		}
+		b = append(b, hintsView(i.SchedulerHints)...)
 	}
 	return b
 }
 
 // hintsView shows hints as Nova keeps them: each a list of strings.
 func hintsView(stored []byte) []byte {
-	if len(stored) == 0 {
-		return []byte("{}")
-	}
 	var hints map[string]any
-	if json.Unmarshal(stored, &hints) != nil {
+	d := json.NewDecoder(bytes.NewReader(stored))
+	d.UseNumber() // a number is shown as it was sent, however many digits it has
+	if d.Decode(&hints) != nil {
 		return []byte("{}")
 	}
 	lists := make(map[string][]string, len(hints))

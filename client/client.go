@@ -127,6 +127,9 @@ func (c *Client) pruneLoop(ctx context.Context) {
 		if !known {
 			continue
 		}
+		if err := runner.SweepScratch(c.cfg.Scratch, time.Now()); err != nil {
+			c.logger.Warn("cannot remove what earlier operations left; it is tried again", "dir", c.cfg.Scratch, "error", err)
+		}
 		if err := c.cfg.Prune(inUse); err != nil {
 			c.logger.Warn("cannot prune the image cache; it is tried again", "error", err)
 		}

@@ -50,7 +50,8 @@ func newHost(c *Client, cfg HostConfig) *Host {
 // use gives the host its driver, once, before it runs.
 func (h *Host) use(d driver.Driver) {
 	r := runner.New(runner.Config{Driver: d, Images: h.c.cfg.Images, MaxBuilds: h.cfg.MaxBuilds, Logger: h.c.logger.With("host", h.cfg.Name),
-		Report: h.report, Sync: h.observe, Missing: h.wantReconcile, Upload: h.upload, Scratch: h.c.cfg.Scratch})
+		Report: h.report, Sync: h.observe, Missing: h.wantReconcile, Upload: h.upload, Scratch: h.c.cfg.Scratch,
+		Fetch: h.c.fetchDisks})
 	h.mu.Lock()
 	h.driver, h.runner = d, r
 	h.mu.Unlock()

@@ -26,6 +26,8 @@ type Config struct {
 	// Upload makes the file the data of an image; Scratch is a folder for such files.
 	Upload  func(ctx context.Context, image structs.ImageID, format, path string, virtualSize int64) error
 	Scratch string
+	// Fetch copies the disks that the host at the RPC address has exported into dir, which it makes.
+	Fetch func(ctx context.Context, addr string, req structs.DisksRequest, dir string) error
 	// Report takes an outcome; it does not block. Sync takes what a guest did of its own accord; it does not block.
 	Report func(structs.Outcome)
 	Sync   func(structs.InstanceSync)
@@ -52,8 +54,9 @@ type Runner struct {
 
 	mu        sync.Mutex
 	formats   []string
-	deleted   []structs.InstanceID             // whose deletion was done here, the oldest first: only the newest are remembered
-	instances map[structs.InstanceID]*instance // those with something to do now, or done for an operation that may still be handed out again
+	progress  map[structs.InstanceID]*structs.MigrationProgress // of live migrations
+	deleted   []structs.InstanceID                              // whose deletion was done here, the oldest first: only the newest are remembered
+	instances map[structs.InstanceID]*instance                  // those with something to do now, or done for an operation that may still be handed out again
 }
 
 // instance is one instance's queue. Its fields are guarded by Runner.mu.
@@ -73,6 +76,9 @@ type task struct {
 	outcomes []structs.Outcome
 	replaced bool // a newer operation cancelled it, or nobody waits for it: it has nothing to say any more
 	removes  bool // its end is that the guest is gone
+
+	signals  chan structs.MigrationSignal // asked of the operation while this task runs
+	signaled structs.MigrationSignal      // the last one
 }
 
 // key tells one attempt at a step from every other.
@@ -93,7 +99,8 @@ func New(cfg Config) *Runner {
 	if cfg.MaxBuilds <= 0 {
 		cfg.MaxBuilds = 10
 	}
-	r := &Runner{cfg: cfg, builds: make(chan struct{}, cfg.MaxBuilds), instances: map[structs.InstanceID]*instance{}}
+	r := &Runner{cfg: cfg, builds: make(chan struct{}, cfg.MaxBuilds), instances: map[structs.InstanceID]*instance{},
+		progress: map[structs.InstanceID]*structs.MigrationProgress{}}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	return r
 }
@@ -127,6 +134,7 @@ func (r *Runner) Do(w structs.Work) {
 		r.instances[w.Instance.ID] = in
 	}
 	if in.current != nil && in.current.covers(k) {
+		in.current.signal(w.Operation.Signal)
 		return
 	}
 	if in.last != nil && in.last.answers(k, r.cfg.Report) {
@@ -139,6 +147,18 @@ func (r *Runner) Do(w structs.Work) {
 		return
 	}
 	r.startNext(w.Instance.ID, in)
+}
+
+// signal passes on what is asked of the operation, once. Runner.mu is held.
+func (t *task) signal(s structs.MigrationSignal) {
+	if s == t.signaled {
+		return
+	}
+	t.signaled = s
+	select {
+	case t.signals <- s:
+	default: // nothing here takes so many
+	}
 }
 
 // covers reports whether the running task is, or will come to, the attempt k.
@@ -178,9 +198,9 @@ func (r *Runner) startNext(id structs.InstanceID, in *instance) {
 	w := *in.next
 	in.next = nil
 	ctx, cancel := context.WithCancel(r.ctx)
-	t := &task{key: keyOf(w.Operation), work: w, cancel: cancel, done: make(chan struct{})}
-	table := operation.Of(w.Operation.Kind)
-	t.removes = w.Operation.Kind == structs.OpDelete || w.Operation.Status == structs.OpUndoing || table != nil && table.Releases
+	t := &task{key: keyOf(w.Operation), work: w, cancel: cancel, done: make(chan struct{}), signals: make(chan structs.MigrationSignal, 4),
+		signaled: w.Operation.Signal}
+	t.removes = removes(w.Operation)
 	in.current = t
 	r.wg.Go(func() {
 		defer cancel()
@@ -188,6 +208,19 @@ func (r *Runner) startNext(id structs.InstanceID, in *instance) {
 		r.run(ctx, t)
 		r.ended(id, in, t)
 	})
+}
+
+// removes reports whether the guest is gone from this host when the operation's steps here are done.
+func removes(op *structs.Operation) bool {
+	for _, s := range operation.Run(op) {
+		switch s.Name {
+		case structs.StepDestroy, structs.StepMigrate, structs.StepRollback:
+			return true
+		case structs.StepDiscard, structs.StepForget:
+			return op.SourceID != op.DestID
+		}
+	}
+	return false
 }
 
 // rememberDeleted is for how many deleted instances the answer is kept, should the cluster ask again.
@@ -382,7 +415,7 @@ func (r *Runner) run(ctx context.Context, t *task) {
 			return
 		}
 	}
-	job := &job{r: r, work: t.work}
+	job := &job{r: r, work: t.work, signals: t.signals}
 	defer job.done()
 	for i, s := range operation.Run(op) {
 		attempt := 1
@@ -413,8 +446,9 @@ func (r *Runner) attempt(ctx context.Context, j *job, s operation.Step, attempt 
 		StartedAt: structs.TimeOf(time.Now())}
 	sctx, cancel := context.WithTimeout(ctx, operation.Limit(op, s))
 	defer cancel()
+	j.data, j.found = nil, false
 	power, err := steps[s.Name](sctx, j)
-	o.FinishedAt, o.Power = structs.TimeOf(time.Now()), power
+	o.FinishedAt, o.Power, o.Data, o.Done = structs.TimeOf(time.Now()), power, j.data, j.found
 	if err != nil {
 		o.Error, o.ErrorKind, o.Retryable = classify(err)
 		r.cfg.Logger.Warn("a step failed", "operation_id", op.ID, "instance_id", op.InstanceID, "step", s.Name, "attempt", attempt, "error", err)

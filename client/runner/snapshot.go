@@ -62,7 +62,7 @@ func stepUpload(ctx context.Context, j *job) (structs.PowerState, error) {
 // scratchAge is how long a file stays that nothing uploads any more, e.g. because its instance was deleted meanwhile: longer than an upload may take.
 const scratchAge = 24 * time.Hour
 
-// SweepScratch removes what was left in the folder for snapshots.
+// SweepScratch removes what was left in the folder for snapshots and for disks on their way.
 func SweepScratch(dir string, now time.Time) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) {
@@ -71,10 +71,11 @@ func SweepScratch(dir string, now time.Time) error {
 	errs := []error{err}
 	for _, e := range entries {
 		info, err := e.Info()
-		if err != nil || !strings.HasPrefix(e.Name(), snapshotPrefix) || now.Sub(info.ModTime()) < scratchAge {
+		ours := func(prefix string) bool { return strings.HasPrefix(e.Name(), prefix) }
+		if err != nil || !slices.ContainsFunc([]string{snapshotPrefix, exportPrefix, importPrefix}, ours) || now.Sub(info.ModTime()) < scratchAge {
 			continue
 		}
-		errs = append(errs, os.Remove(filepath.Join(dir, e.Name())))
+		errs = append(errs, os.RemoveAll(filepath.Join(dir, e.Name())))
 	}
 	return errors.Join(errs...)
 }

@@ -17,7 +17,14 @@ type job struct {
 	image   *driver.Image
 	fetched bool
 	release func()
+
+	signals <-chan structs.MigrationSignal // asked of the operation while it runs
+	data    []byte                         // what the step gives for those that follow elsewhere
+	found   bool                           // an undoing step found that what it undoes had come to its good end
 }
+
+// stepFunc does a step. It answers the guest's power state when it knows it.
+type stepFunc func(ctx context.Context, j *job) (structs.PowerState, error)
 
 func (j *job) done() {
 	if j.release != nil {
@@ -25,8 +32,8 @@ func (j *job) done() {
 	}
 }
 
-// steps are the host's hooks, by the name of the step in the operation's table. Each is idempotent and answers the guest's power state when it knows it.
-var steps = map[structs.StepName]func(ctx context.Context, j *job) (structs.PowerState, error){
+// steps are the host's hooks, by the name of the step in the operation's table. Each is idempotent.
+var steps = map[structs.StepName]stepFunc{
 	structs.StepImage:   stepImage,
 	structs.StepSpawn:   stepSpawn,
 	structs.StepStart:   stepStart,
@@ -46,10 +53,24 @@ var steps = map[structs.StepName]func(ctx context.Context, j *job) (structs.Powe
 	structs.StepPowerOff:    stepStop,
 	structs.StepSnapshot:    stepSnapshot,
 	structs.StepUpload:      stepUpload,
+
+	structs.StepExport:           stepExport,
+	structs.StepImport:           stepImport,
+	structs.StepBoot:             stepBoot,
+	structs.StepDiscard:          stepDiscard,
+	structs.StepReturn:           stepReturn,
+	structs.StepForget:           stepForget,
+	structs.StepCheckDestination: checkStep(driver.Driver.CheckMigrateDestination),
+	structs.StepCheckSource:      checkStep(driver.Driver.CheckMigrateSource),
+	structs.StepPrepare:          stepPrepare,
+	structs.StepMigrate:          stepMigrate,
+	structs.StepHalt:             stepHalt,
+	structs.StepRollback:         stepRollback,
+	structs.StepArrive:           stepArrive,
 }
 
 // refStep is a step that is one call of the driver and needs nothing but the instance's name.
-func refStep(call func(driver.Driver, context.Context, *driver.InstanceRef) error, power structs.PowerState) func(context.Context, *job) (structs.PowerState, error) {
+func refStep(call func(driver.Driver, context.Context, *driver.InstanceRef) error, power structs.PowerState) stepFunc {
 	return func(ctx context.Context, j *job) (structs.PowerState, error) {
 		if err := call(j.r.cfg.Driver, ctx, j.ref()); err != nil {
 			return j.power(ctx), err
@@ -86,18 +107,30 @@ func stepSpawn(ctx context.Context, j *job) (structs.PowerState, error) {
 	if err := j.fetch(ctx); err != nil {
 		return structs.PowerNoState, err
 	}
-	st, err := j.r.cfg.Driver.Create(ctx, j.spec())
+	spec := j.spec()
+	spec.PowerOn = !j.staysOff()
+	st, err := j.r.cfg.Driver.Create(ctx, spec)
 	if err != nil {
 		return structs.PowerNoState, err
 	}
 	return structs.PowerState(st.Power), nil
 }
 
+// staysOff reports whether the guest is made but not started: one that was evacuated while it was stopped, or from microversion 2.95 on.
+func (j *job) staysOff() bool {
+	op := j.work.Operation
+	return op.Kind == structs.OpEvacuate && (op.Args.StayOff || op.Args.PriorVM == structs.VMStopped)
+}
+
 // stepStart powers on. A guest whose definition the hypervisor lost (but whose disks are there) is recovered first.
 func stepStart(ctx context.Context, j *job) (structs.PowerState, error) {
+	return startOrRecover(ctx, j, j.spec())
+}
+
+func startOrRecover(ctx context.Context, j *job, spec *driver.InstanceSpec) (structs.PowerState, error) {
 	err := j.r.cfg.Driver.Start(ctx, j.ref())
 	if errors.Is(err, driver.ErrNotFound) {
-		if _, err = j.r.cfg.Driver.Recover(ctx, j.spec()); err == nil {
+		if _, err = j.r.cfg.Driver.Recover(ctx, spec); err == nil {
 			err = j.r.cfg.Driver.Start(ctx, j.ref())
 		}
 	}

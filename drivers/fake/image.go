@@ -3,6 +3,8 @@ package fake
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -81,4 +83,18 @@ func emptyQcow2(size int64) []byte {
 		be.PutUint16(b[2*cluster+2*i:], 1)
 	}
 	return b
+}
+
+// qcow2Size reads how large the disk in the file is.
+func qcow2Size(path string) (int64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	head := make([]byte, 32)
+	if _, err := io.ReadFull(f, head); err != nil || string(head[:4]) != "QFI\xfb" {
+		return 0, fmt.Errorf("%s is no qcow2 image", filepath.Base(path))
+	}
+	return int64(binary.BigEndian.Uint64(head[24:])), nil
 }

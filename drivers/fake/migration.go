@@ -2,6 +2,8 @@ package fake
 
 import (
 	"context"
+	"encoding/json"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -16,13 +18,51 @@ type migration struct {
 	forceOnce    sync.Once
 }
 
+// wire is what two fake hosts have in place of a network: the destination names a place where the source leaves word that the guest has arrived. It works
+// where both are on one machine and keep their guests in files; elsewhere the guest is only here or there by the words of the agents.
+type wire struct {
+	Host     string            `json:"host"`
+	Arrivals string            `json:"arrivals,omitempty"` // prefix of a file's path
+	Power    driver.PowerState `json:"power,omitempty"`    // that the guest has on the source
+}
+
+func encodeWire(w wire) []byte {
+	b, _ := json.Marshal(w) // of strings and numbers
+	return b
+}
+
+// decodeWire reads what encodeWire wrote; anything else says nothing.
+func decodeWire(b []byte) (w wire) {
+	if json.Unmarshal(b, &w) != nil {
+		return wire{}
+	}
+	return w
+}
+
+// arrivals is where this host hears of arrivals; "" is nowhere.
+func (d *Driver) arrivals() string {
+	if d.journal == nil {
+		return ""
+	}
+	return d.journal.path + ".arrived-"
+}
+
+// arrivedLocked reports whether the source has let go of the guest for good.
+func (d *Driver) arrivedLocked(id string) bool {
+	if d.journal == nil {
+		return false
+	}
+	_, err := os.Stat(d.arrivals() + id)
+	return err == nil
+}
+
 // CheckMigrateDestination implements driver.Driver.
 func (d *Driver) CheckMigrateDestination(ctx context.Context, req *driver.MigrateRequest) (c *driver.MigrateCheck, err error) {
 	err = d.do(ctx, "check_migrate_destination", req.InstanceID, func() error {
 		if err := d.fenceLocked(&req.InstanceRef); err != nil {
 			return err
 		}
-		c = &driver.MigrateCheck{OK: true, Data: []byte(d.config.HypervisorHostname)}
+		c = &driver.MigrateCheck{OK: true, Data: encodeWire(wire{Host: d.config.HypervisorHostname, Arrivals: d.arrivals()})}
 		if g := d.guests[req.InstanceID]; g != nil && g.State == stateDefined {
 			c = &driver.MigrateCheck{Reason: "the instance is on this host already"}
 		}
@@ -38,7 +78,9 @@ func (d *Driver) CheckMigrateSource(ctx context.Context, req *driver.MigrateRequ
 		if err != nil {
 			return err
 		}
-		c = &driver.MigrateCheck{OK: true, Data: req.CheckData}
+		w := decodeWire(req.CheckData)
+		w.Power = g.Power
+		c = &driver.MigrateCheck{OK: true, Data: encodeWire(w)}
 		if g.off() {
 			c = &driver.MigrateCheck{Reason: "the instance does not run"}
 		}
@@ -114,6 +156,9 @@ func (d *Driver) LiveMigrate(ctx context.Context, req *driver.MigrateRequest) (<
 		if crash == nil && failure != nil && last.Err == "" {
 			last.Err = failure.failure.Message // after the effect of a migration is at its end
 		} else if last.Err == "" {
+			if w := decodeWire(req.CheckData); w.Arrivals != "" {
+				_ = os.WriteFile(w.Arrivals+req.InstanceID, nil, 0o600) // on another machine there is no such folder
+			}
 			if err := d.buryLocked(req.InstanceID, req.Generation); err != nil {
 				last.Err = err.Error()
 			}
@@ -190,23 +235,32 @@ func (d *Driver) FinishMigration(ctx context.Context, req *driver.MigrateRequest
 		if g.State == stateIncoming {
 			g.State = stateDefined
 			g.setPower(driver.PowerRunning, "", d.now())
+			if p := decodeWire(req.CheckData).Power; p == driver.PowerPaused {
+				g.setPower(p, "", d.now())
+			}
+			if d.journal != nil {
+				_ = os.Remove(d.arrivals() + g.ID)
+			}
 		}
 		g.Generation = max(g.Generation, req.Generation)
 		return d.putLocked(g)
 	})
 }
 
-// RollbackMigration implements driver.Driver: the destination forgets what was prepared, the source has nothing to undo.
-// Nothing being there is success.
+// RollbackMigration implements driver.Driver: the destination forgets what was prepared, unless the guest has come.
 func (d *Driver) RollbackMigration(ctx context.Context, req *driver.MigrateRequest) error {
 	return d.do(ctx, "rollback_migration", req.InstanceID, func() error {
 		if err := d.fenceLocked(&req.InstanceRef); err != nil {
 			return err
 		}
-		if g := d.guests[req.InstanceID]; g != nil && g.State == stateIncoming {
-			return d.buryLocked(g.ID, req.Generation)
+		g := d.guests[req.InstanceID]
+		switch {
+		case g == nil:
+			return nil
+		case g.State != stateIncoming || d.arrivedLocked(g.ID):
+			return driver.Errorf(driver.KindConflict, "instance %s has arrived on this host", g.ID)
 		}
-		return nil
+		return d.buryLocked(g.ID, req.Generation)
 	})
 }
 
@@ -234,7 +288,7 @@ func (d *Driver) ExportDisks(ctx context.Context, req *driver.MigrateRequest) (f
 	return []*driver.DiskFile{{Path: path, Format: "qcow2", Size: int64(len(emptyQcow2(size)))}}, nil
 }
 
-// ImportDisks implements driver.Driver: afterwards the guest is defined here and off.
+// ImportDisks implements driver.Driver: afterwards the guest is defined here and off. The disk that ExportDisks wrote must be there, and be one.
 func (d *Driver) ImportDisks(ctx context.Context, req *driver.MigrateRequest) error {
 	if req.Spec == nil {
 		return invalid("import_disks: the spec is missing")
@@ -249,6 +303,21 @@ func (d *Driver) ImportDisks(ctx context.Context, req *driver.MigrateRequest) er
 			}
 			return driver.Errorf(driver.KindConflict, "instance %s is on this host already", g.ID)
 		}
+		if err := arrivedDisk(req); err != nil {
+			return err
+		}
 		return d.arriveLocked(req, stateDefined)
 	})
+}
+
+// arrivedDisk refuses what is no disk that the guest could have.
+func arrivedDisk(req *driver.MigrateRequest) error {
+	size, err := qcow2Size(filepath.Join(req.DiskDir, req.InstanceID+".qcow2"))
+	if err != nil {
+		return driver.Errorf(driver.KindNotFound, "the disk of instance %s did not arrive: %v", req.InstanceID, err)
+	}
+	if root := req.Spec.RootGiB << 30; root > 0 && size > root {
+		return invalid("instance %s: the root disk cannot shrink from %d to %d GiB", req.InstanceID, size>>30, req.Spec.RootGiB)
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package fake
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -58,7 +59,7 @@ func TestLiveMigration(t *testing.T) {
 		require.NoError(t, destination.FinishMigration(ctx, req))
 		require.Equal(t, driver.PowerRunning, power(t, destination, "g"))
 	}
-	require.NoError(t, destination.RollbackMigration(ctx, req), "too late to undo anything")
+	require.ErrorIs(t, destination.RollbackMigration(ctx, req), driver.ErrConflict, "too late to undo anything")
 	require.Equal(t, driver.PowerRunning, power(t, destination, "g"))
 	_, err = source.Create(ctx, spec)
 	require.ErrorIs(t, err, driver.ErrConflict, "a late call cannot bring it back")
@@ -114,6 +115,8 @@ func TestColdMigration(t *testing.T) {
 	_, err := source.ExportDisks(ctx, req)
 	require.ErrorIs(t, err, driver.ErrConflict, "it runs")
 	require.NoError(t, source.Stop(ctx, &driver.StopRequest{InstanceRef: *op("g", "s")}))
+	spec.RootGiB, spec.OperationID = 3, "grow"
+	require.NoError(t, source.Resize(ctx, spec))
 	files, err := source.ExportDisks(ctx, req)
 	require.NoError(t, err)
 	info, err := os.Stat(files[0].Path)
@@ -124,6 +127,42 @@ func TestColdMigration(t *testing.T) {
 		require.Equal(t, driver.PowerShutdown, power(t, destination, "g"))
 	}
 	require.NoError(t, destination.Start(ctx, op("g", "on")))
+
+	empty := *req
+	empty.DiskDir = t.TempDir()
+	require.ErrorIs(t, open(t, nil).ImportDisks(ctx, &empty), driver.ErrNotFound, "nothing arrived")
+	smaller := *spec
+	smaller.RootGiB = 1
+	empty.DiskDir, empty.Spec = req.DiskDir, &smaller
+	require.ErrorIs(t, open(t, nil).ImportDisks(ctx, &empty), driver.ErrInvalid, "disks do not shrink")
+}
+
+// A guest that has come to a destination which then lost its source is kept there, in the state that it had.
+func TestArrivedGuestIsKept(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	source, destination := open(t, map[string]any{"state_dir": dir, "host": "a"}), open(t, map[string]any{"state_dir": dir, "host": "b"})
+	spec, ctx := create(t, source, "g"), t.Context()
+	require.NoError(t, source.Pause(ctx, op("g", "p")))
+	req := migrate(spec, "m", 2)
+	check, err := destination.CheckMigrateDestination(ctx, req)
+	require.NoError(t, err)
+	req.CheckData = check.Data
+	check, err = source.CheckMigrateSource(ctx, req)
+	require.NoError(t, err)
+	req.CheckData = check.Data
+	require.NoError(t, destination.PrepareMigration(ctx, req))
+	require.NoError(t, destination.RollbackMigration(ctx, req), "nothing has come yet")
+	require.NoError(t, destination.PrepareMigration(ctx, req))
+	ch, err := source.LiveMigrate(ctx, req)
+	require.NoError(t, err)
+	require.Empty(t, last(t, ch).Err)
+	require.ErrorIs(t, destination.RollbackMigration(ctx, req), driver.ErrConflict)
+	require.NoError(t, destination.FinishMigration(ctx, req))
+	require.Equal(t, driver.PowerPaused, power(t, destination, "g"))
+	left, err := filepath.Glob(filepath.Join(dir, "*arrived*"))
+	require.NoError(t, err)
+	require.Empty(t, left)
 }
 
 func TestRescue(t *testing.T) {

@@ -88,7 +88,7 @@ func (s *Server) reap(ctx context.Context) error {
 	old := at.Add(-s.cfg.KeepFinished)
 	var req structs.ReapRequest
 	full := func() bool {
-		return len(req.Instances)+len(req.Operations)+len(req.Evaluations)+len(req.Revocations) >= reapBatch
+		return reaped(&req) >= reapBatch
 	}
 	gone := slices.DeleteFunc(slices.Collect(r.AllDeletedInstances()), func(i *structs.Instance) bool { return i.Cleanup })
 	slices.SortFunc(gone, func(a, b *structs.Instance) int { return cmp.Compare(a.DeletedAt, b.DeletedAt) })
@@ -103,12 +103,21 @@ func (s *Server) reap(ctx context.Context) error {
 		for e := range r.EvaluationsOfInstance(ins.ID) {
 			req.Evaluations = append(req.Evaluations, e.ID)
 		}
+		for m := range r.MigrationsOfInstance(ins.ID) {
+			req.Migrations = append(req.Migrations, m.ID)
+		}
 	}
 	for ins := range r.AllInstances() {
 		n := 0
 		for op := range r.OperationsOfInstance(ins.ID) {
 			if n++; n > keepOperations && op.Status.Final() && op.Kind != structs.OpBuild && !full() {
 				req.Operations = append(req.Operations, op.ID)
+			}
+		}
+		n = 0
+		for m := range r.MigrationsOfInstance(ins.ID) {
+			if n++; n > keepOperations && !m.Open() && !full() {
+				req.Migrations = append(req.Migrations, m.ID)
 			}
 		}
 	}
@@ -122,7 +131,7 @@ func (s *Server) reap(ctx context.Context) error {
 			req.Revocations = append(req.Revocations, rev.AuditID)
 		}
 	}
-	if len(req.Instances)+len(req.Operations)+len(req.Evaluations)+len(req.Revocations) == 0 {
+	if reaped(&req) == 0 {
 		return nil
 	}
 	if full() {
@@ -132,8 +141,12 @@ func (s *Server) reap(ctx context.Context) error {
 	return err
 }
 
+func reaped(r *structs.ReapRequest) int {
+	return len(r.Instances) + len(r.Operations) + len(r.Evaluations) + len(r.Revocations) + len(r.Migrations)
+}
+
 // keepDeleted is how many deleted instances stay readable at most, however young: a record takes some 10 KiB of each server's memory.
 const keepDeleted = 5000
 
-// keepOperations is how many of a living instance's operations stay readable besides its build.
+// keepOperations is how many of a living instance's operations stay readable besides its build, and how many of its migrations.
 const keepOperations = 100

@@ -294,6 +294,17 @@ func workOf(r state.Reader, op *structs.Operation, ins *structs.Instance) struct
 	if image != "" {
 		w.Image = r.Image(image)
 	}
+	if op == nil || op.MigrationID == "" {
+		return w
+	}
+	w.Migration = r.Migration(op.MigrationID)
+	other := op.SourceID
+	if op.HostID == op.SourceID {
+		other = op.DestID
+	}
+	if h := r.Host(other); h != nil {
+		w.Peer = h.RPCAddr
+	}
 	return w
 }
 
@@ -308,10 +319,14 @@ func (s *Server) hostReconcile(ctx context.Context, req *structs.HostReconcileRe
 		return nil, structs.Errorf(structs.KindConflict, "host %s has a newer session", req.HostID)
 	}
 	resp := &structs.HostReconcileResponse{}
-	for ins := range r.InstancesOnHost(req.HostID) {
-		if ins.ImageSHA256 != "" {
+	claimed := map[structs.InstanceID]bool{} // those that may yet come back to this host among them
+	for c := range r.ClaimsOnHost(req.HostID) {
+		claimed[c.InstanceID] = true
+		if ins := r.Instance(c.InstanceID); ins != nil && ins.ImageSHA256 != "" {
 			resp.Images = append(resp.Images, ins.ImageSHA256)
 		}
+	}
+	for ins := range r.InstancesOnHost(req.HostID) {
 		if ins.OperationID == "" && !ins.Deleted() {
 			resp.Instances = append(resp.Instances, workOf(r, nil, ins))
 		}
@@ -322,7 +337,7 @@ func (s *Server) hostReconcile(ctx context.Context, req *structs.HostReconcileRe
 		switch ins := r.Instance(g.InstanceID); {
 		case ins == nil:
 			resp.Unknown = append(resp.Unknown, g)
-		case ins.Deleted(), ins.HostID != req.HostID:
+		case ins.Deleted(), ins.HostID != req.HostID && !claimed[ins.ID]:
 			resp.Destroy = append(resp.Destroy, g)
 		}
 	}

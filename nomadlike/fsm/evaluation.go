@@ -39,14 +39,24 @@ func applyPlacement(tx *state.Txn, settings *structs.ClusterSettings, p *structs
 	if ok, why := h.Schedulable(); !ok {
 		return structs.PlacementResult{Reason: why}
 	}
-	if ins.PinnedZone != "" && ins.PinnedZone != h.Zone && ins.RequestedHost == "" {
+	if why := moveRefuses(tx, op, h); why != "" {
+		return structs.PlacementResult{Reason: why}
+	}
+	if ins.PinnedZone != "" && ins.PinnedZone != h.Zone && (ins.RequestedHost == "" || operation.Moves(op.Kind)) {
 		return structs.PlacementResult{Reason: "the host is no longer in zone " + ins.PinnedZone}
 	}
 	if why := groupRefuses(tx, ins, h); why != "" {
 		return structs.PlacementResult{Reason: why}
 	}
-	want := scheduler.ResourcesOf(&ins.Flavor)
-	if !tx.HostUsage(h.ID).Used.Add(want).Fits(h.Capacity(settings)) {
+	want, used := scheduler.ResourcesOf(&ins.Flavor), tx.HostUsage(h.ID).Used
+	if op.Args.NewFlavor != nil {
+		want = scheduler.ResourcesOf(op.Args.NewFlavor)
+	}
+	if h.ID == ins.HostID { // a resize where it is
+		had := scheduler.ResourcesOf(&ins.Flavor)
+		want, used = larger(want, had), used.Sub(had)
+	}
+	if !used.Add(want).Fits(h.Capacity(settings)) {
 		return structs.PlacementResult{Reason: "another placement took the room"}
 	}
 	place(tx, ins.Copy(), op, h, want, now)
@@ -58,12 +68,25 @@ func place(tx *state.Txn, ins *structs.Instance, op *structs.Operation, h *struc
 	ins.Generation++
 	op = operation.Placed(op, h.ID, ins.Generation, now)
 	step, _ := operation.Lookup(op)
-	ins.HostID, ins.Host, ins.Zone, ins.Task, ins.UpdatedAt = h.ID, h.Name, h.Zone, step.Task, now
+	ins.Task, ins.UpdatedAt = step.Task, now
+	if !operation.Moves(op.Kind) {
+		ins.HostID, ins.Host, ins.Zone = h.ID, h.Name, h.Zone
+	}
 	tx.PutInstance(ins)
 	tx.PutOperation(op)
+	trackMigration(tx, op, now)
 	tx.PutClaim(&structs.Claim{InstanceID: ins.ID, HostID: h.ID, ProjectID: ins.ProjectID, UserID: ins.UserID, Resources: want,
 		Generation: ins.Generation, OperationID: op.ID})
 	tx.AddHostBuilding(h.ID, 1)
+	hostIsLost(tx, op, now)
+}
+
+// moveRefuses says why an instance that has a host may not go to h: the state may have changed since that was planned. It is scheduler's rule.
+func moveRefuses(tx *state.Txn, op *structs.Operation, h *structs.Host) string {
+	if !operation.Moves(op.Kind) {
+		return ""
+	}
+	return scheduler.MoveRefuses(scheduler.MoveOf(tx.Reader, op), h)
 }
 
 // endEvaluation finishes an evaluation. One that has nothing to tell is dropped at once.
@@ -138,6 +161,11 @@ var Reap = register(17, "reap", func(tx *state.Txn, r *structs.ReapRequest) (Non
 	for _, id := range r.Instances {
 		if ins := tx.Instance(id); ins != nil && ins.Deleted() && !ins.Cleanup {
 			tx.DeleteInstance(id)
+		}
+	}
+	for _, id := range r.Migrations {
+		if m := tx.Migration(id); m != nil && !m.Open() {
+			tx.DeleteMigration(id)
 		}
 	}
 	for _, id := range r.Revocations {

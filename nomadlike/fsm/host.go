@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"cmp"
+	"net"
 
 	"github.com/kilonova-cloud/kilonova/nomadlike/state"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
@@ -63,14 +64,27 @@ func leadsTo(from, to structs.HostStatus) bool {
 
 // loseHost tells every operation on the host that its host is lost.
 func loseHost(tx *state.Txn, h *structs.Host, now structs.Time) {
-	var lost []structs.Outcome
+	var all []structs.Outcome
 	for op := range tx.OperationsOnHost(h.ID) {
-		lost = append(lost, structs.Outcome{OperationID: op.ID, Generation: op.Generation, HostLost: true, ErrorKind: structs.KindUnavailable,
-			Error: "host " + h.Name + " is down: " + cmp.Or(h.StatusReason, "its lease ended")})
+		all = append(all, lost(op, h))
 	}
-	for _, o := range lost {
+	for _, o := range all {
 		advance(tx, o, now)
 	}
+}
+
+// lost is the word to an operation that its host is.
+func lost(op *structs.Operation, h *structs.Host) structs.Outcome {
+	return structs.Outcome{OperationID: op.ID, Generation: op.Generation, HostLost: true, ErrorKind: structs.KindUnavailable,
+		Error: "host " + h.Name + " is down: " + cmp.Or(h.StatusReason, "its lease ended")}
+}
+
+// addressOf is the host's address without the port of its client.
+func addressOf(h *structs.Host) string {
+	if host, _, err := net.SplitHostPort(h.RPCAddr); err == nil {
+		return host
+	}
+	return h.RPCAddr
 }
 
 // checkSession refuses what an older session of a host's client says.

@@ -1,6 +1,8 @@
 package fsm
 
 import (
+	"slices"
+
 	"github.com/kilonova-cloud/kilonova/nomadlike/state"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 )
@@ -42,9 +44,14 @@ var HostDelete = register(24, "host-delete", func(tx *state.Txn, r *structs.Host
 			"or delete the host by force when its disks are gone (`kilonova host delete -force`).", h.Name, len(left))
 	}
 	for _, old := range left {
-		ins := old.Copy()
-		ins.Cleanup = false
-		tx.PutInstance(ins)
+		cleanedUp(tx, old)
+	}
+	for _, old := range slices.Collect(tx.AllDeletedInstances()) {
+		if old.AlsoOn == h.ID {
+			ins := old.Copy()
+			ins.AlsoOn = ""
+			tx.PutInstance(ins)
+		}
 	}
 	leaveAggregates(tx, h.ID)
 	tx.DeleteHost(h.ID)

@@ -125,18 +125,20 @@ var InstanceSync = register(19, "instance-sync", func(tx *state.Txn, r *structs.
 	}
 	for _, s := range r.Syncs {
 		old := tx.Instance(s.InstanceID)
-		if old == nil || old.HostID != r.HostID {
+		if old == nil {
 			continue
 		}
 		if s.CleanedUp {
-			if old.Deleted() && old.Cleanup {
-				ins := old.Copy()
-				ins.Cleanup = false
-				tx.PutInstance(ins)
-			}
+			evacuationComplete(tx, old, r.HostID, r.Now)
+		}
+		if old.HostID != r.HostID {
 			continue
 		}
-		if old.Generation != s.Generation || old.OperationID != "" || old.Deleted() {
+		if s.CleanedUp {
+			cleanedUp(tx, old)
+			continue
+		}
+		if s.Generation > old.Generation || old.OperationID != "" || old.Deleted() {
 			continue
 		}
 		if ins := observed(old, s, r.Now); ins != nil {
@@ -145,6 +147,35 @@ var InstanceSync = register(19, "instance-sync", func(tx *state.Txn, r *structs.
 	}
 	return None{}, nil
 })
+
+// cleanedUp notes that the instance's host has nothing more of it.
+func cleanedUp(tx *state.Txn, old *structs.Instance) {
+	if !old.Deleted() || !old.Cleanup {
+		return
+	}
+	ins := old.Copy()
+	ins.Cleanup = false
+	if ins.AlsoOn != "" {
+		ins.HostID, ins.Host, ins.AlsoOn, ins.Cleanup = ins.AlsoOn, "", "", true
+		if h := tx.Host(ins.HostID); h != nil {
+			ins.Host = h.Name
+		}
+	}
+	tx.PutInstance(ins)
+}
+
+// evacuationComplete notes that the host which an instance was evacuated from is back and has removed what was left, as Nova's compute does at its start.
+func evacuationComplete(tx *state.Txn, ins *structs.Instance, h structs.HostID, now structs.Time) {
+	for old := range tx.MigrationsOfInstance(ins.ID) {
+		if old.Type != structs.MigrationEvacuation || old.Status != structs.MigrationDone || old.SourceID != h {
+			continue
+		}
+		m := old.Copy()
+		m.Status, m.UpdatedAt = structs.MigrationCompleted, now
+		tx.PutMigration(m)
+		return
+	}
+}
 
 // observed returns the instance as the hypervisor's word changes it, or nil when it does not. An active instance whose
 // guest went off is stopped; an instance that was stopped or failed and whose guest runs is active. (Nova powers the latter off

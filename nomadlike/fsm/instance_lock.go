@@ -36,7 +36,9 @@ var InstanceReset = register(26, "instance-reset", func(tx *state.Txn, r *struct
 		return None{}, structs.Errorf(structs.KindInvalid, "an instance is reset to %s or %s, not to %q", structs.VMActive, structs.VMError, r.VM)
 	}
 	supersede(tx, old, "an administrator reset the instance's state", r.Now)
-	ins := tx.Instance(r.ID).Copy()
+	ins, before := tx.Instance(r.ID).Copy(), holds(tx, old)
+	endMigration(tx, ins, r.Now)
+	balance(tx, ins, before)
 	ins.VM, ins.Task, ins.OperationID, ins.UpdatedAt = r.VM, structs.TaskNone, "", r.Now
 	if r.VM == structs.VMError && ins.Fault == nil {
 		ins.Fault = &structs.Fault{Code: 500, Message: "An administrator set the instance to error.", At: r.Now}

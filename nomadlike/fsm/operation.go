@@ -52,7 +52,16 @@ func applyOperationCreate(tx *state.Txn, r *structs.OperationCreateRequest) (str
 			}
 		}
 	}
+	if err := notBusy(tx, ins, t); err != nil {
+		return "", err
+	}
 	supersede(tx, ins, fmt.Sprintf("superseded by %s %s", r.Operation.Kind, r.Operation.ID), r.Now)
+	before := holds(tx, ins)
+	ins, err := prepareTwo(tx, ins, t, r)
+	if err != nil {
+		return "", err
+	}
+	settleQuota(tx, ins, before)
 	r.Operation.Args.PriorVM = ins.VM
 	if r.Rebuild != nil {
 		ins = rebuilt(ins, r.Rebuild)
@@ -66,13 +75,34 @@ func applyOperationCreate(tx *state.Txn, r *structs.OperationCreateRequest) (str
 	return begin(tx, ins, r.Operation, r.Now)
 }
 
+// prepareTwo readies the request of an operation with two hosts. It returns a changed copy of the instance, or the instance where there is nothing to change.
+func prepareTwo(tx *state.Txn, old *structs.Instance, t *operation.Table, r *structs.OperationCreateRequest) (*structs.Instance, error) {
+	if t.Moves == "" && !t.Ends {
+		return old, nil
+	}
+	ins := old.Copy()
+	if t.Ends {
+		return ins, prepareEnd(tx, ins, &r.Operation)
+	}
+	return ins, prepareMove(tx, ins, t, r)
+}
+
+// notBusy refuses to cut off what runs without a task that the table of states would see, e.g. the confirmation of a resize.
+func notBusy(tx *state.Txn, ins *structs.Instance, t *operation.Table) error {
+	running := tx.Operation(ins.OperationID)
+	if running == nil || running.Status.Final() || ins.Task != structs.TaskNone || t.Allow.AnyTask {
+		return nil
+	}
+	return structs.Errorf(structs.KindConflict, "Cannot '%s' instance %s while its %s is being done", t.Action, ins.ID, running.Kind)
+}
+
 func locked(ins *structs.Instance) error {
 	return structs.Errorf(structs.KindConflict, "Instance %s is locked", ins.ID)
 }
 
 // checkReady refuses, in Nova's order, an instance without a host that could do it or in a state that does not allow it.
 func checkReady(tx *state.Txn, ins *structs.Instance, t *operation.Table) error {
-	if operation.Places(t.Kind) { // it has no host yet
+	if operation.Places(t.Kind) && !operation.Moves(t.Kind) { // it has no host yet
 		return t.Check(ins)
 	}
 	if ins.VM == structs.VMBuilding {
@@ -84,8 +114,14 @@ func checkReady(tx *state.Txn, ins *structs.Instance, t *operation.Table) error 
 		return structs.Errorf(structs.KindConflict, "Instance %s is not ready: it has no host", ins.ID)
 	}
 	h := tx.Host(ins.HostID)
-	if h == nil || h.Status == structs.HostDown {
+	switch down := h == nil || h.Status == structs.HostDown || t.FromDown && h.ForcedDown; {
+	case down && !t.FromDown:
 		return structs.Errorf(structs.KindConflict, "Instance %s is not ready: its host %s is down", ins.ID, ins.Host)
+	case t.FromDown && !down:
+		if err := t.Check(ins); err != nil {
+			return err
+		}
+		return structs.Errorf(structs.KindInvalid, "Compute service of %s is still in use.", ins.Host)
 	}
 	if err := t.Check(ins); err != nil {
 		return err
@@ -140,6 +176,8 @@ func begin(tx *state.Txn, old *structs.Instance, op structs.Operation, now struc
 	ins.OperationID, ins.Task, ins.UpdatedAt = op.ID, step.Task, now
 	tx.PutOperation(&op)
 	tx.PutInstance(ins)
+	trackMigration(tx, &op, now)
+	hostIsLost(tx, &op, now)
 	if operation.Places(op.Kind) {
 		tx.PutEvaluation(&structs.Evaluation{ID: derivedEvaluation(&op), InstanceID: ins.ID, OperationID: op.ID, Status: structs.EvalPending, CreatedAt: now, UpdatedAt: now})
 	}
@@ -149,10 +187,13 @@ func begin(tx *state.Txn, old *structs.Instance, op structs.Operation, now struc
 // supersede cancels what runs on the instance.
 func supersede(tx *state.Txn, ins *structs.Instance, why string, now structs.Time) {
 	if running := tx.Operation(ins.OperationID); running != nil && !running.Status.Final() {
-		tx.PutOperation(operation.Cancel(running, why, now))
+		before, cancelled := holds(tx, ins), operation.Cancel(running, why, now)
+		tx.PutOperation(cancelled)
+		trackMigration(tx, cancelled, now) // its hosts keep their claims until the instance's next end
+		settleQuota(tx, ins, before)
 		dropUnfinished(tx, running)
-		if operation.Places(running.Kind) && running.HostID != "" {
-			tx.AddHostBuilding(running.HostID, -1)
+		if h := buildsOn(running); h != "" {
+			tx.AddHostBuilding(h, -1)
 		}
 	}
 	for e := range tx.EvaluationsOfInstance(ins.ID) {
@@ -164,6 +205,31 @@ func supersede(tx *state.Txn, ins *structs.Instance, why string, now structs.Tim
 	}
 }
 
+// buildsOn is the host among whose disk-heavy operations an operation that needs a place is counted; "" while it has none.
+func buildsOn(op *structs.Operation) structs.HostID {
+	switch {
+	case operation.Moves(op.Kind):
+		return op.DestID
+	case operation.Places(op.Kind):
+		return op.HostID
+	}
+	return ""
+}
+
+// hostIsLost tells an operation whose turn is a host's that is down already.
+func hostIsLost(tx *state.Txn, op *structs.Operation, now structs.Time) {
+	if op.Status.Final() || op.HostID == "" || op.Step == structs.StepPlace {
+		return
+	}
+	h := tx.Host(op.HostID)
+	switch {
+	case h == nil:
+		advance(tx, structs.Outcome{OperationID: op.ID, Generation: op.Generation, HostLost: true, ErrorKind: structs.KindUnavailable, Error: "its host is gone"}, now)
+	case h.Status == structs.HostDown:
+		advance(tx, lost(op, h), now)
+	}
+}
+
 // beginDelete starts a deletion, or does it at once when no living host holds the guest. A delete of what is being
 // deleted is that deletion.
 func beginDelete(tx *state.Txn, ins *structs.Instance, r *structs.OperationCreateRequest) (structs.OperationID, error) {
@@ -171,9 +237,8 @@ func beginDelete(tx *state.Txn, ins *structs.Instance, r *structs.OperationCreat
 		return running.ID, nil
 	}
 	supersede(tx, ins, "superseded by delete "+string(r.Operation.ID), r.Now)
-	r.Operation.Args.PriorVM = ins.VM
-	host := tx.Host(ins.HostID)
-	if ins.HostID != "" && host != nil && host.Status != structs.HostDown {
+	r.Operation.Args.PriorVM, r.Operation.SourceID = ins.VM, otherHost(tx, ins)
+	if ins.HostID != "" && tx.Host(ins.HostID) != nil {
 		return begin(tx, ins, r.Operation, r.Now)
 	}
 	op, err := operation.Begin(r.Operation, ins.HostID, ins.Generation, r.Now)
@@ -182,7 +247,7 @@ func beginDelete(tx *state.Txn, ins *structs.Instance, r *structs.OperationCreat
 	}
 	op.Status, op.FinishedAt = structs.OpSucceeded, r.Now
 	tx.PutOperation(&op)
-	deleteInstance(tx, ins, ins.HostID != "" && host != nil, r.Now)
+	deleteInstance(tx, ins, nil, r.Now)
 	return op.ID, nil
 }
 
@@ -217,10 +282,19 @@ func advance(tx *state.Txn, o structs.Outcome, now structs.Time) {
 		return
 	}
 	settle(tx, ins.Copy(), prior, op, decision, o, now)
+	hostIsLost(tx, op, now)
 }
 
 func settle(tx *state.Txn, ins *structs.Instance, prior, op *structs.Operation, d operation.Decision, o structs.Outcome, now structs.Time) {
 	ins.UpdatedAt = now
+	before := holds(tx, ins)
+	trackMigration(tx, op, now)
+	if op.OwnerID != "" && prior.OwnerID == "" {
+		own(tx, ins, op)
+	}
+	if op.MigrationID != "" {
+		balance(tx, ins, before)
+	}
 	switch d {
 	case operation.Proceeds:
 		if step, ok := operation.Lookup(op); ok {
@@ -228,9 +302,14 @@ func settle(tx *state.Txn, ins *structs.Instance, prior, op *structs.Operation, 
 		}
 		tx.PutInstance(ins)
 	case operation.Replaces:
-		tx.DeleteClaim(ins.ID, prior.HostID)
-		tx.AddHostBuilding(prior.HostID, -1)
-		ins.HostID, ins.Host, ins.Task = "", "", structs.TaskScheduling
+		tx.AddHostBuilding(buildsOn(prior), -1)
+		if operation.Moves(op.Kind) {
+			step, _ := operation.Lookup(op)
+			ins.Task = step.Task
+		} else {
+			tx.DeleteClaim(ins.ID, prior.HostID)
+			ins.HostID, ins.Host, ins.Task = "", "", structs.TaskScheduling
+		}
 		tx.PutInstance(ins)
 		tx.PutEvaluation(&structs.Evaluation{ID: derivedEvaluation(op), InstanceID: ins.ID, OperationID: op.ID, Status: structs.EvalPending,
 			Attempt: len(op.AvoidHosts) + 1, CreatedAt: now, UpdatedAt: now})
@@ -240,7 +319,7 @@ func settle(tx *state.Txn, ins *structs.Instance, prior, op *structs.Operation, 
 		failed(tx, ins, prior, op, false, o, now)
 	case operation.Abandoned:
 		if op.Kind == structs.OpDelete && op.Status == structs.OpSucceeded {
-			deleteInstance(tx, ins, true, now)
+			deleteInstance(tx, ins, op.Lost, now)
 			return
 		}
 		failed(tx, ins, prior, op, true, o, now)
@@ -254,19 +333,17 @@ func derivedEvaluation(op *structs.Operation) structs.EvaluationID {
 
 func succeeded(tx *state.Txn, ins *structs.Instance, op *structs.Operation, o structs.Outcome, now structs.Time) {
 	if op.Kind == structs.OpDelete {
-		deleteInstance(tx, ins, false, now)
+		deleteInstance(tx, ins, op.Lost, now)
 		return
 	}
 	t := operation.Of(op.Kind)
-	if operation.Places(op.Kind) {
-		tx.AddHostBuilding(op.HostID, -1)
+	if h := buildsOn(op); h != "" {
+		tx.AddHostBuilding(h, -1)
 	}
 	ins.OperationID, ins.Task, ins.Fault = "", structs.TaskNone, nil
-	counted := ins.Counts()
+	before := holds(tx, ins)
 	t.Done(ins, op, o, now)
-	if counted != ins.Counts() {
-		takeQuota(tx, ins, !counted)
-	}
+	settleQuota(tx, ins, before)
 	if t.Releases {
 		tx.DeleteClaim(ins.ID, ins.HostID)
 		ins.HostID, ins.Host, ins.Zone = "", "", ""
@@ -282,15 +359,6 @@ func succeeded(tx *state.Txn, ins *structs.Instance, op *structs.Operation, o st
 	}
 }
 
-// takeQuota takes what the instance needs of its project's quota, or gives it back.
-func takeQuota(tx *state.Txn, ins *structs.Instance, take bool) {
-	n := int64(1)
-	if !take {
-		n = -1
-	}
-	tx.AddQuotaUsage(ins.ProjectID, n, n*int64(ins.Flavor.VCPUs), n*ins.Flavor.MemoryMiB)
-}
-
 // offload takes a shelved instance off its host at once, as Nova's default shelved_offload_time of 0.
 func offload(tx *state.Txn, ins *structs.Instance, shelve *structs.Operation, now structs.Time) {
 	id := structs.OperationID(uuid.NewSHA1(uuid.NameSpaceOID, []byte(shelve.ID+"/offload")).String())
@@ -304,9 +372,9 @@ func offload(tx *state.Txn, ins *structs.Instance, shelve *structs.Operation, no
 // abandoned the host may still hold something, so claim and host stay until a delete.
 func failed(tx *state.Txn, ins *structs.Instance, prior, op *structs.Operation, abandoned bool, o structs.Outcome, now structs.Time) {
 	ins.OperationID, ins.Task = "", structs.TaskNone
-	if operation.Places(op.Kind) && prior.HostID != "" {
-		tx.AddHostBuilding(prior.HostID, -1)
-		if !abandoned {
+	if h := buildsOn(prior); h != "" {
+		tx.AddHostBuilding(h, -1)
+		if !abandoned && !operation.Moves(op.Kind) {
 			tx.DeleteClaim(ins.ID, prior.HostID)
 			ins.HostID, ins.Host = "", ""
 		}
@@ -368,10 +436,10 @@ func failedStep(op *structs.Operation) structs.StepName {
 	return op.Step
 }
 
-// deleteInstance makes the instance deleted and gives back what it held. With cleanup its guest may still be on a host that is
-// down; the record then stays on that host's list until its client says that the guest is gone.
-func deleteInstance(tx *state.Txn, old *structs.Instance, cleanup bool, now structs.Time) {
-	ins := old.Copy()
+// deleteInstance makes the instance deleted and gives back what it held. Its guest may still be on hosts that were lost; the record then stays on those
+// hosts' lists until their clients say that the guest is gone.
+func deleteInstance(tx *state.Txn, old *structs.Instance, left []structs.HostID, now structs.Time) {
+	ins, before := old.Copy(), holds(tx, old)
 	var hosts []structs.HostID
 	for c := range tx.Claims(ins.ID) {
 		hosts = append(hosts, c.HostID)
@@ -379,10 +447,18 @@ func deleteInstance(tx *state.Txn, old *structs.Instance, cleanup bool, now stru
 	for _, h := range hosts {
 		tx.DeleteClaim(ins.ID, h)
 	}
-	if old.Counts() {
-		takeQuota(tx, ins, false)
+	ins.VM, ins.Task, ins.Power, ins.OperationID, ins.Cleanup = structs.VMDeleted, structs.TaskNone, structs.PowerNoState, "", len(left) > 0
+	if len(left) > 0 && left[0] != ins.HostID {
+		ins.HostID, ins.Host = left[0], ""
+		if h := tx.Host(left[0]); h != nil {
+			ins.Host = h.Name
+		}
 	}
-	ins.VM, ins.Task, ins.Power, ins.OperationID, ins.Cleanup = structs.VMDeleted, structs.TaskNone, structs.PowerNoState, "", cleanup
+	if len(left) > 1 {
+		ins.AlsoOn = left[1]
+	}
+	endMigration(tx, ins, now)
+	settleQuota(tx, ins, before)
 	ins.TerminatedAt, ins.DeletedAt, ins.UpdatedAt = now, now, now
 	ins.UserData = nil
 	if ins.ShelvedImageID != "" {

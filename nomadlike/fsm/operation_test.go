@@ -20,7 +20,7 @@ import (
 // leadsTo names for each state an operation that brings an active instance there.
 var leadsTo = map[structs.VMState]structs.OperationKind{structs.VMStopped: structs.OpStop, structs.VMPaused: structs.OpPause, structs.VMSuspended: structs.OpSuspend,
 	structs.VMRescued: structs.OpRescue, structs.VMShelved: structs.OpShelve, structs.VMShelvedOffloaded: structs.OpShelve,
-	structs.VMSoftDeleted: structs.OpSoftDelete}
+	structs.VMSoftDeleted: structs.OpSoftDelete, structs.VMResized: structs.OpResize}
 
 // prepare brings an instance to where an operation of kind k may begin, and begins it.
 func prepare(w *world, k structs.OperationKind) structs.InstanceID {
@@ -49,6 +49,9 @@ func prepare(w *world, k structs.OperationKind) structs.InstanceID {
 		w.settle()
 		require.Contains(w.t, allowed, w.store.Snapshot().Instance(ids[0]).VM)
 	}
+	if operation.Of(k).FromDown {
+		w.lose(w.store.Snapshot().Instance(ids[0]).HostID)
+	}
 	w.fail = fail
 	_, err = w.start(ids[0], k)
 	require.NoError(w.t, err)
@@ -72,7 +75,7 @@ func TestEveryStepFailsInTurn(t *testing.T) {
 						t.Run(fmt.Sprintf("%s/%s/%s/%d/twice=%v", k, s.Name, mode, times, twice), func(t *testing.T) {
 							t.Parallel()
 							w := newWorld(t, 4)
-							w.twice = twice
+							w.twice, w.sameHost = twice, times == 2
 							left := times
 							var target structs.OperationKind = k
 							w.fail = func(op *structs.Operation, step structs.StepName) *structs.Outcome {
@@ -86,12 +89,14 @@ func TestEveryStepFailsInTurn(t *testing.T) {
 							w.settle()
 							w.check()
 							w.fail = nil
+							w.backAll()
 							if ins := w.store.Snapshot().Instance(id); !ins.Deleted() {
 								_, err := w.start(id, structs.OpDelete)
 								require.NoError(t, err)
 								w.settle()
 							}
 							w.check()
+							require.Zero(t, w.store.Snapshot().QuotaUsage("p").Cores)
 							require.Empty(t, collect(w.store.Snapshot().AllClaims()))
 							for _, h := range w.hosts {
 								require.Empty(t, h.guests)
@@ -265,7 +270,7 @@ func TestAnythingInAnyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(t, 3)
 		var all []structs.InstanceID
-		w.twice = rapid.Bool().Draw(t, "twice")
+		w.twice, w.sameHost = rapid.Bool().Draw(t, "twice"), rapid.Bool().Draw(t, "same host")
 		flaky := rapid.IntRange(0, 4).Draw(t, "flaky")
 		n := 0
 		w.fail = func(*structs.Operation, structs.StepName) *structs.Outcome {
@@ -277,7 +282,7 @@ func TestAnythingInAnyOrder(t *testing.T) {
 		for range rapid.IntRange(1, 40).Draw(t, "steps") {
 			w.now += structs.Time(time.Second)
 			host := fmt.Sprintf("host-%d", rapid.IntRange(0, 2).Draw(t, "host"))
-			switch rapid.IntRange(0, 8).Draw(t, "what") {
+			switch rapid.IntRange(0, 9).Draw(t, "what") {
 			case 0, 1:
 				ids, err := w.create(rapid.IntRange(1, 3).Draw(t, "count"))
 				if err == nil {
@@ -288,9 +293,13 @@ func TestAnythingInAnyOrder(t *testing.T) {
 			case 2, 3:
 				if len(all) > 0 {
 					_, err := w.start(rapid.SampledFrom(all).Draw(t, "instance"), rapid.SampledFrom(operation.Kinds()[1:]).Draw(t, "kind"))
-					if err != nil && !structs.IsKind(err, structs.KindConflict) && !structs.IsKind(err, structs.KindNotFound) {
+					if err != nil && !slices.Contains([]structs.Kind{structs.KindConflict, structs.KindNotFound, structs.KindInvalid, structs.KindQuota}, structs.KindOf(err)) {
 						t.Fatal(err)
 					}
+				}
+			case 9:
+				if len(all) > 0 {
+					_ = w.signal(rapid.SampledFrom(all).Draw(t, "instance"), structs.SignalAbort)
 				}
 			case 4:
 				w.schedule()

@@ -4,12 +4,16 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
 	"github.com/kilonova-cloud/kilonova/nomadlike/operation"
+	"github.com/kilonova-cloud/kilonova/nomadlike/scheduler"
 	"github.com/kilonova-cloud/kilonova/nomadlike/state"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 )
@@ -25,6 +29,8 @@ type world struct {
 	hosts map[structs.HostID]*modelHost
 	fail  func(op *structs.Operation, step structs.StepName) *structs.Outcome // nil outcome: the step succeeds
 	twice bool                                                                // every step is done and reported twice
+
+	sameHost bool // resizes may stay on their host
 }
 
 // modelHost is a hypervisor as simple as can be: guests by instance, with the generation that made them.
@@ -79,9 +85,26 @@ func (w *world) create(n int) ([]structs.InstanceID, error) {
 	return fsm.InstanceCreate.Propose(context.Background(), w, req)
 }
 
+// larger is the flavor that a resize asks for.
+var larger = structs.Flavor{ID: "2", VCPUs: 2, MemoryMiB: 1024, RootGiB: 1}
+
 func (w *world) start(id structs.InstanceID, k structs.OperationKind) (structs.OperationID, error) {
-	return fsm.OperationCreate.Propose(context.Background(), w, &structs.OperationCreateRequest{Now: w.now,
-		Operation: structs.Operation{ID: structs.OperationID(w.id("op")), InstanceID: id, ProjectID: "p", Kind: k}})
+	op := structs.Operation{ID: structs.OperationID(w.id("op")), InstanceID: id, ProjectID: "p", Kind: k}
+	if k == structs.OpResize {
+		op.Args.NewFlavor, op.Args.SameHost = &larger, w.sameHost
+	}
+	return fsm.OperationCreate.Propose(context.Background(), w, &structs.OperationCreateRequest{Now: w.now, Operation: op})
+}
+
+// signal asks something of an instance's live migration.
+func (w *world) signal(id structs.InstanceID, s structs.MigrationSignal) error {
+	ins := w.store.Snapshot().Instance(id)
+	if ins == nil {
+		return nil
+	}
+	_, err := fsm.MigrationSignal.Propose(context.Background(), w, &structs.MigrationSignalRequest{InstanceID: id, MigrationID: ins.MigrationID, Signal: s, Now: w.now,
+		Statuses: []structs.MigrationStatus{structs.MigrationQueued, structs.MigrationPreparing, structs.MigrationRunning}})
+	return err
 }
 
 // schedule places what is pending on the first host that is up and not to be avoided.
@@ -96,7 +119,8 @@ func (w *world) schedule() bool {
 			for _, a := range op.AvoidHosts {
 				avoided = avoided || a == h.ID
 			}
-			if ok, _ := h.Schedulable(); ok && !avoided {
+			move := scheduler.MoveOf(r, op)
+			if ok, _ := h.Schedulable(); ok && !avoided && (move == nil || scheduler.MoveRefuses(move, h) == "") {
 				p.HostID = h.ID
 				break
 			}
@@ -127,7 +151,9 @@ func (w *world) work() bool {
 			o := w.do(h, op, s.Name, attempt)
 			w.report(op.HostID, o)
 			if w.twice {
-				w.do(h, op, s.Name, attempt)
+				if o.Error == "" {
+					w.do(h, op, s.Name, attempt)
+				}
 				w.report(op.HostID, o)
 			}
 			if o.Error != "" {
@@ -145,19 +171,42 @@ func (w *world) do(h *modelHost, op *structs.Operation, step structs.StepName, a
 	if w.fail != nil {
 		if f := w.fail(op, step); f != nil {
 			o.Error, o.ErrorKind, o.Retryable = f.Error, f.ErrorKind, f.Retryable
-			if step == structs.StepSpawn {
-				h.guests[op.InstanceID] = op.Generation // the worst case: it failed after it had made the guest
+			if step == structs.StepSpawn || step == structs.StepImport || step == structs.StepMigrate && f.ErrorKind == structs.KindUnavailable {
+				w.act(h, op, step, &structs.Outcome{}) // the worst case: it failed after it had made the guest
 			}
 			return o
 		}
 	}
+	w.act(h, op, step, &o)
+	return o
+}
+
+// act is what a step does to the model host.
+func (w *world) act(h *modelHost, op *structs.Operation, step structs.StepName, o *structs.Outcome) {
+	_, here := h.guests[op.InstanceID]
 	switch step {
-	case structs.StepSpawn:
+	case structs.StepSpawn, structs.StepImport:
 		h.guests[op.InstanceID] = op.Generation
 	case structs.StepDestroy:
 		delete(h.guests, op.InstanceID)
+	case structs.StepDiscard, structs.StepForget:
+		if op.SourceID != op.DestID {
+			delete(h.guests, op.InstanceID)
+		}
+	case structs.StepMigrate:
+		if here {
+			delete(h.guests, op.InstanceID)
+			w.hosts[op.DestID].guests[op.InstanceID] = op.Generation
+		}
+	case structs.StepHalt:
+		o.Done = !here
+	case structs.StepRollback:
+		o.Done = here
+	case structs.StepArrive, structs.StepReturn, structs.StepBoot:
+		if !here {
+			o.Error, o.ErrorKind = "the guest is not here", structs.KindNotFound
+		}
 	}
-	return o
 }
 
 func (w *world) report(host structs.HostID, outcomes ...structs.Outcome) {
@@ -185,12 +234,16 @@ func (w *world) deleteHost(id structs.HostID, force bool) error {
 func (w *world) back(name string) {
 	h := w.addHost(name)
 	r := w.store.Snapshot()
+	var syncs []structs.InstanceSync
 	for id := range w.hosts[h.ID].guests {
-		if ins := r.Instance(id); ins != nil && (ins.Deleted() || ins.HostID != h.ID) {
+		if ins := r.Instance(id); ins != nil && !belongs(r, ins, h.ID) {
 			delete(w.hosts[h.ID].guests, id)
+			syncs = append(syncs, structs.InstanceSync{InstanceID: ins.ID, Generation: ins.Generation, CleanedUp: true})
 		}
 	}
-	var syncs []structs.InstanceSync
+	slices.SortFunc(syncs, func(a, b structs.InstanceSync) int {
+		return strings.Compare(string(a.InstanceID), string(b.InstanceID))
+	})
 	for ins := range r.InstancesOnHost(h.ID) {
 		if ins.Deleted() {
 			syncs = append(syncs, structs.InstanceSync{InstanceID: ins.ID, Generation: ins.Generation, CleanedUp: true})
@@ -198,6 +251,21 @@ func (w *world) back(name string) {
 	}
 	_, err := fsm.InstanceSync.Propose(context.Background(), w, &structs.InstanceSyncRequest{HostID: h.ID, Epoch: h.Epoch, Syncs: syncs, Now: w.now})
 	require.NoError(w.t, err)
+}
+
+// backAll brings every lost host back.
+func (w *world) backAll() {
+	for _, id := range slices.Sorted(maps.Keys(w.hosts)) {
+		if w.hosts[id].lost {
+			w.back(string(id)[len("id-"):])
+		}
+	}
+}
+
+// belongs reports whether a guest of the instance may be on the host: the rule of Host.Reconcile.
+func belongs(r state.Reader, ins *structs.Instance, h structs.HostID) bool {
+	claimed := slices.ContainsFunc(slices.Collect(r.Claims(ins.ID)), func(c *structs.Claim) bool { return c.HostID == h })
+	return !ins.Deleted() && (ins.HostID == h || claimed)
 }
 
 // settle drives everything to its end.
@@ -216,17 +284,17 @@ func (w *world) settle() {
 func (w *world) check() {
 	r := w.store.Snapshot()
 	used := map[structs.HostID]structs.Resources{}
-	claims := map[structs.InstanceID]structs.HostID{}
+	claims := map[structs.InstanceID][]structs.HostID{}
 	for c := range r.AllClaims() {
 		used[c.HostID] = used[c.HostID].Add(c.Resources)
-		claims[c.InstanceID] = c.HostID
+		claims[c.InstanceID] = append(claims[c.InstanceID], c.HostID)
 	}
 	for h := range r.Hosts() {
 		u := r.HostUsage(h.ID)
 		require.Equal(w.t, used[h.ID], u.Used, "usage of %s is the sum of its claims", h.Name)
 		require.Zero(w.t, u.Building, "nothing builds on %s", h.Name)
 		for id := range w.hosts[h.ID].guests {
-			if ins := r.Instance(id); !w.hosts[h.ID].lost && (ins == nil || ins.Deleted() || ins.HostID != h.ID) {
+			if ins := r.Instance(id); !w.hosts[h.ID].lost && (ins == nil || !belongs(r, ins, h.ID)) {
 				require.Fail(w.t, "left behind", "guest of %s on %s", id, h.Name)
 			}
 		}
@@ -234,15 +302,16 @@ func (w *world) check() {
 	for u := range r.HostUsages() {
 		require.NotNil(w.t, r.Host(u.HostID), "usage of %s, which is no host", u.HostID)
 	}
-	live := int64(0)
+	live, cores := int64(0), int64(0)
 	for ins := range r.AllInstances() {
 		if ins.Counts() {
 			live++
+			cores += w.coresOf(r, ins)
 		}
 		require.Empty(w.t, ins.OperationID, "%s: an operation still runs", ins.ID)
 		require.Empty(w.t, ins.Task, "%s is stuck in task_state", ins.ID)
 		require.NotEqual(w.t, structs.VMBuilding, ins.VM, "%s is stuck in BUILD", ins.ID)
-		require.Equal(w.t, claims[ins.ID], ins.HostID, "%s has a claim where it is, and nowhere else", ins.ID)
+		w.checkPlaces(r, ins, claims[ins.ID])
 		if ins.VM == structs.VMError {
 			require.NotNil(w.t, ins.Fault, "%s is in error and does not say why", ins.ID)
 			require.NotEmpty(w.t, ins.Fault.Message)
@@ -251,11 +320,49 @@ func (w *world) check() {
 	}
 	require.Empty(w.t, claims, "claims of instances that are gone")
 	require.Equal(w.t, live, r.QuotaUsage("p").Instances)
-	require.Equal(w.t, live, r.QuotaUsage("p").Cores)
+	require.Equal(w.t, cores, r.QuotaUsage("p").Cores)
+	for m := range r.Migrations() {
+		ins := r.Instance(m.InstanceID)
+		require.True(w.t, m.Status.Final() || m.Status == structs.MigrationFinished && ins.MigrationID == m.ID, "migration of %s is %s", m.InstanceID, m.Status)
+	}
 	for op := range r.Operations() {
 		require.True(w.t, op.Status.Final(), "%s %s is %s", op.Kind, op.ID, op.Status)
 	}
 	require.Empty(w.t, collect(r.PendingEvaluations()))
+}
+
+// coresOf is what the instance takes of the quota.
+func (w *world) coresOf(r state.Reader, ins *structs.Instance) int64 {
+	n := ins.Flavor.VCPUs
+	if ins.VM == structs.VMResized {
+		m := r.Migration(ins.MigrationID)
+		n = max(m.OldFlavor.VCPUs, m.NewFlavor.VCPUs)
+	}
+	return int64(n)
+}
+
+// checkPlaces asserts where a settled instance is: it has a claim and its guest there and, only while it may yet be sent back, on the host that it left.
+func (w *world) checkPlaces(r state.Reader, ins *structs.Instance, claims []structs.HostID) {
+	var want []structs.HostID
+	if ins.HostID != "" {
+		want = append(want, ins.HostID)
+	}
+	if ins.VM == structs.VMResized {
+		if m := r.Migration(ins.MigrationID); m.SourceID != m.DestID {
+			want = append(want, m.SourceID)
+		}
+	} else {
+		require.Empty(w.t, ins.MigrationID, "%s is %s with a migration open", ins.ID, ins.VM)
+	}
+	require.ElementsMatch(w.t, want, claims, "%s is %s: claims where it is, and nowhere else", ins.ID, ins.VM)
+	if ins.VM == structs.VMError || ins.VM == structs.VMShelvedOffloaded {
+		return
+	}
+	for _, h := range want {
+		if !w.hosts[h].lost {
+			require.Contains(w.t, w.hosts[h].guests, ins.ID, "%s is %s", ins.ID, ins.VM)
+		}
+	}
 }
 
 func collect[T any](seq func(func(T) bool)) (out []T) {

@@ -24,7 +24,8 @@ var buildTables = []Table{
 	{
 		Kind: structs.OpDelete, Action: "delete", Event: "compute_terminate_instance", Allow: Allow{AnyTask: true},
 		Steps: []Step{
-			{Name: structs.StepDestroy, On: OnHost, Deadline: 2 * time.Minute, Retries: 5, Backoff: 5 * time.Second, Task: structs.TaskDeleting},
+			{Name: structs.StepDestroy, On: OnHost, Deadline: 2 * time.Minute, Retries: 5, Backoff: 5 * time.Second, Task: structs.TaskDeleting, LostOK: true},
+			{Name: structs.StepForget, On: OnSource, Deadline: 2 * time.Minute, Retries: 5, Backoff: 5 * time.Second, Task: structs.TaskDeleting, LostOK: true},
 		},
 		Breaks: always,
 		Advice: "Delete it again; if that fails too, an administrator sees the cause.",

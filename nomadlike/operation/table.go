@@ -21,7 +21,9 @@ type Place uint8
 // Places.
 const (
 	OnServer Place = iota // the scheduler or the state machine itself
-	OnHost                // the client of the operation's host
+	OnHost                // the client of the host that the instance is on
+	OnSource              // the client of the host that it leaves, or that it also is on; skipped where there is none
+	OnDest                // the client of the host that it goes to
 )
 
 // Step is one line of an operation's table.
@@ -30,6 +32,12 @@ type Step struct {
 	On   Place
 	// Undo is the host step that takes back what this one did or may have half done; "" when nothing is left by it.
 	Undo structs.StepName
+	// Owns says that the instance is on that host once the step is done. What fails afterwards does not bring it back.
+	Owns Place
+	// LostOK says that the step counts as done when its host is lost: what was to be removed there is removed when the host is back.
+	LostOK bool
+	// Spare says that the operation goes on when the step has failed: what is left is cleaned up by the host's next reconciliation.
+	Spare bool
 	// Deadline bounds one attempt.
 	Deadline time.Duration
 	// WaitsForGuest adds the time that the operation gives the guest to shut down by itself.
@@ -39,8 +47,9 @@ type Step struct {
 	Backoff time.Duration
 	// Elsewhere lets the operation go on with another host when this one failed: undo, then place again.
 	Elsewhere bool
-	// Task is what the API shows as task_state meanwhile.
-	Task structs.TaskState
+	// Task is what the API shows as task_state meanwhile, and Migration the status of the operation's migration; "" leaves it.
+	Task      structs.TaskState
+	Migration structs.MigrationStatus
 	// Needs is the optional method of the driver contract that the step calls; a host whose driver lacks it is refused the operation before it begins.
 	Needs string
 }
@@ -61,6 +70,14 @@ type Table struct {
 	Builds bool
 	// Releases says that success takes the instance off its host: the claim is given back.
 	Releases bool
+	// Moves makes a record of the type for an instance that goes to another host or flavor; "" makes none. MigrationDone is what success makes of the
+	// open migration, be it the operation's own or an earlier one's.
+	Moves         structs.MigrationType
+	MigrationDone structs.MigrationStatus
+	// Ends says that the operation is about an earlier migration, which is finished and waits to be confirmed or reverted.
+	Ends bool
+	// FromDown says that the instance's host must be down, where others need it up.
+	FromDown bool
 	// Advice is what a user can do when it failed; "" where Breaks never holds.
 	Advice string
 }
@@ -103,11 +120,15 @@ const DefaultStopTimeout = 60 * time.Second
 
 // undoSteps are how undoing steps run: they must not give up easily, or something is left behind.
 var undoSteps = map[structs.StepName]Step{
-	structs.StepDestroy: {Name: structs.StepDestroy, On: OnHost, Deadline: 2 * time.Minute, Retries: 5, Backoff: 5 * time.Second},
+	structs.StepDestroy:  {Name: structs.StepDestroy, On: OnHost, Deadline: 2 * time.Minute, Retries: 5, Backoff: 5 * time.Second},
+	structs.StepReturn:   {Name: structs.StepReturn, On: OnSource, Deadline: 2 * time.Minute, Retries: 5, Backoff: 5 * time.Second},
+	structs.StepDiscard:  {Name: structs.StepDiscard, On: OnDest, Deadline: 2 * time.Minute, Retries: 5, Backoff: 5 * time.Second},
+	structs.StepRollback: {Name: structs.StepRollback, On: OnDest, Deadline: 2 * time.Minute, Retries: 5, Backoff: 5 * time.Second},
+	structs.StepHalt:     {Name: structs.StepHalt, On: OnSource, Deadline: 2 * time.Minute, Retries: 5, Backoff: 5 * time.Second},
 }
 
 // all is every table, in the order in which Kinds lists them.
-var all = slices.Concat(buildTables, powerTables, guestTables, imageTables, shelveTables)
+var all = slices.Concat(buildTables, powerTables, guestTables, imageTables, shelveTables, migrateTables)
 
 var tables = func() map[structs.OperationKind]*Table {
 	m := map[structs.OperationKind]*Table{}
@@ -174,10 +195,43 @@ func Run(op *structs.Operation) []Step {
 	}
 	steps := Steps(op.Kind)[i:]
 	n := 0
-	for n < len(steps) && steps[n].On == OnHost {
+	for n < len(steps) && steps[n].On != OnServer && steps[n].On == steps[0].On {
 		n++
 	}
 	return steps[:n]
+}
+
+// Moves reports whether operations of the kind take an instance that has a host to another one.
+func Moves(k structs.OperationKind) bool {
+	t := tables[k]
+	return t != nil && t.Moves != ""
+}
+
+// HostOf is the host where the step is done; "" is none.
+func HostOf(op *structs.Operation, s Step) structs.HostID {
+	switch s.On {
+	case OnSource:
+		return op.SourceID
+	case OnDest:
+		return op.DestID
+	case OnHost:
+		return op.HostID
+	}
+	return ""
+}
+
+// MigrationFailed is what becomes of the migration of an operation that was given up.
+func MigrationFailed(op *structs.Operation) structs.MigrationStatus {
+	t := tables[op.Kind]
+	switch {
+	case op.Signal == structs.SignalAbort:
+		return structs.MigrationCancelled
+	case t.Ends && op.OwnerID == "": // it can be tried again
+		return structs.MigrationFinished
+	case t.Moves == structs.MigrationLive && slices.ContainsFunc(op.History, func(r structs.StepRecord) bool { return r.Step == structs.StepPrepare }):
+		return structs.MigrationFailed
+	}
+	return structs.MigrationError
 }
 
 // StopTimeout is how long the guest may take to shut down by itself in this operation.

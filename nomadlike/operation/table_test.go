@@ -35,6 +35,13 @@ var allowed = map[structs.OperationKind]struct{ vm, tasks string }{
 	structs.OpShelve:        {"active stopped paused suspended", ""},
 	structs.OpShelveOffload: {"shelved", ""},
 	structs.OpUnshelve:      {"shelved_offloaded", ""},
+
+	structs.OpResize:        {"active stopped", ""},
+	structs.OpMigrate:       {"active stopped", ""},
+	structs.OpConfirmResize: {"resized", ""},
+	structs.OpRevertResize:  {"resized", ""},
+	structs.OpLiveMigrate:   {"active paused", ""},
+	structs.OpEvacuate:      {"active stopped error", "any"},
 }
 
 var vmStates = strings.Fields("building active paused suspended stopped rescued resized soft-delete error shelved shelved_offloaded")

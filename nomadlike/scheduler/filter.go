@@ -43,7 +43,7 @@ type liveFilter interface {
 }
 
 // always are the filters that no setting takes away, in their order: what Nova gets by its query to Placement.
-var always = []filter{requestedHost{}, availabilityZone{}, avoidHosts{}, placementTraits{}, placementCapacity{}}
+var always = []filter{requestedHost{}, availabilityZone{}, avoidHosts{}, moveHosts{}, placementTraits{}, placementCapacity{}}
 
 // known are the filters that ClusterSettings.Filters may name.
 var known = []filter{allHostsFilter{}, computeFilter{}, computeCapabilitiesFilter{}, imagePropertiesFilter{}, sameHostFilter{},

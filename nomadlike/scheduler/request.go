@@ -23,6 +23,7 @@ type Request struct {
 	Host         string           // host name that was asked for; "" is any
 	Avoid        []structs.HostID // where the operation failed already
 	Hints        []byte           // scheduler hints, a JSON object; empty is none
+	Move         *Move            // of an instance that has a host; else nil
 }
 
 // RequestOf derives the request from the evaluation's operation and instance. It is false when the operation does not
@@ -32,8 +33,19 @@ func RequestOf(r state.Reader, e *structs.Evaluation) (Request, bool) {
 	if op == nil || ins == nil || ins.OperationID != op.ID || op.Status != structs.OpRunning || op.Step != structs.StepPlace {
 		return Request{}, false
 	}
-	return Request{EvaluationID: e.ID, InstanceID: ins.ID, OperationID: op.ID, ProjectID: ins.ProjectID, Flavor: ins.Flavor.Name, ServerGroup: ins.ServerGroupID, Resources: ResourcesOf(&ins.Flavor), ExtraSpecs: ins.Flavor.ExtraSpecs,
-		ImageProps: ins.ImageProps, Zone: ins.PinnedZone, Host: ins.RequestedHost, Avoid: op.AvoidHosts, Hints: ins.SchedulerHints}, true
+	flavor, host, move := &ins.Flavor, ins.RequestedHost, MoveOf(r, op)
+	if op.Args.NewFlavor != nil {
+		flavor = op.Args.NewFlavor
+	}
+	if move != nil { // the host that its creation asked for does not bind it
+		host = ""
+		if pin := op.Args.Pin; pin != nil {
+			host = pin.Host
+		}
+	}
+	return Request{EvaluationID: e.ID, InstanceID: ins.ID, OperationID: op.ID, ProjectID: ins.ProjectID, Flavor: flavor.Name, ServerGroup: ins.ServerGroupID,
+		Resources: ResourcesOf(flavor), ExtraSpecs: flavor.ExtraSpecs, ImageProps: ins.ImageProps, Zone: ins.PinnedZone, Host: host, Avoid: op.AvoidHosts,
+		Hints: ins.SchedulerHints, Move: move}, true
 }
 
 // ResourcesOf returns what an instance of the flavor takes of a host: the flavor's amounts, each replaced by the sum of

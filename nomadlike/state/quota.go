@@ -104,10 +104,11 @@ func (r Reader) QuotaUsage(p structs.ProjectID) structs.QuotaUsage {
 func (r Reader) UserQuotaUsage(p structs.ProjectID, u structs.UserID) structs.QuotaUsage {
 	used := structs.QuotaUsage{ProjectID: p}
 	for i := range r.Instances(p) {
-		if i.UserID == u && i.Counts() {
-			used.Instances++
-			used.Cores += int64(i.Flavor.VCPUs)
-			used.MemoryMiB += i.Flavor.MemoryMiB
+		if i.UserID == u {
+			n, cores, memory := r.Holds(i)
+			used.Instances += n
+			used.Cores += cores
+			used.MemoryMiB += memory
 		}
 	}
 	return used

@@ -58,6 +58,12 @@ const (
 	TaskImageSnapshot     TaskState = "image_snapshot"
 	TaskImageBackup       TaskState = "image_backup"
 	TaskImageUploading    TaskState = "image_uploading"
+	TaskResizePrep        TaskState = "resize_prep"
+	TaskResizeMigrating   TaskState = "resize_migrating"
+	TaskResizeMigrated    TaskState = "resize_migrated"
+	TaskResizeFinish      TaskState = "resize_finish"
+	TaskResizeReverting   TaskState = "resize_reverting"
+	TaskMigrating         TaskState = "migrating"
 )
 
 // PowerState is Nova's power_state, an integer.
@@ -145,10 +151,14 @@ type Instance struct {
 	DeletedAt    Time `codec:"deleted"`
 	// ShelvedImageID is the image that holds a shelved instance's disk; it goes with the unshelving or the instance.
 	ShelvedImageID ImageID `codec:"shi,omitempty"`
+	// MigrationID is the open migration; "" is none.
+	MigrationID MigrationID `codec:"mig,omitempty"`
 	// Password is what the guest reported of its administrator's password, encrypted with the keypair; "" is nothing.
 	Password string `codec:"pw,omitempty"`
 	// Cleanup: the instance is deleted but its host was down, so its guest may still be there. The host's client destroys it when it is back.
 	Cleanup bool `codec:"clean"`
+	// AlsoOn is a second host of which Cleanup speaks.
+	AlsoOn HostID `codec:"also,omitempty"`
 }
 
 // Deleted reports whether the instance is gone for its user; the record stays for a while for lists of deleted ones.

@@ -31,10 +31,19 @@ const (
 	OpShelveOffload OperationKind = "shelveOffload"
 	OpUnshelve      OperationKind = "unshelve"
 
+	OpResize        OperationKind = "resize"
+	OpMigrate       OperationKind = "migrate"
+	OpConfirmResize OperationKind = "confirmResize"
+	OpRevertResize  OperationKind = "revertResize"
+	OpLiveMigrate   OperationKind = "live-migration"
+	OpEvacuate      OperationKind = "evacuate"
+
 	// Actions that are done at once and have no steps; they are recorded as the others are.
 	OpLock       OperationKind = "lock"
 	OpUnlock     OperationKind = "unlock"
 	OpResetState OperationKind = "resetState"
+	OpLiveAbort  OperationKind = "live_migration_cancel"
+	OpLiveForce  OperationKind = "live_migration_force_complete"
 )
 
 // OperationStatus is where an operation is.
@@ -64,8 +73,6 @@ const (
 	StepStart   StepName = "start"   // host
 	StepReboot  StepName = "reboot"  // host
 	StepDestroy StepName = "destroy" // host: the guest and its disks are gone
-	StepRelease StepName = "release" // server: claim and quota are given back
-	StepFinish  StepName = "finish"  // server: the instance's new state is set
 
 	StepPause       StepName = "pause"    // host
 	StepUnpause     StepName = "unpause"  // host
@@ -79,6 +86,21 @@ const (
 	StepPowerOff    StepName = "poweroff" // host: as stop, on the way to something else
 	StepSnapshot    StepName = "snapshot" // host: the root disk as of one moment is a file beside it
 	StepUpload      StepName = "upload"   // host: the file is an active image, and gone here
+
+	StepExport  StepName = "export"  // source: the disks of the stopped guest are files that another host can fetch
+	StepImport  StepName = "import"  // destination: the files are fetched, and the guest is defined with the new flavor; or it gets the flavor where it is
+	StepBoot    StepName = "boot"    // destination: the guest runs, unless it was stopped
+	StepDiscard StepName = "discard" // destination: what arrived is gone; or the guest has its old flavor where it is
+	StepReturn  StepName = "return"  // source: the guest that stayed behind runs again, unless it was stopped
+	StepForget  StepName = "forget"  // source: the guest that stayed behind is gone
+
+	StepCheckDestination StepName = "check-destination" // destination: it can take the running guest
+	StepCheckSource      StepName = "check-source"      // source: it can give it there
+	StepPrepare          StepName = "prepare"           // destination: it waits for the guest
+	StepMigrate          StepName = "migrate"           // source: the guest runs on the destination and is gone here
+	StepHalt             StepName = "halt"              // source: the guest stays here
+	StepRollback         StepName = "rollback"          // destination: it no longer waits for the guest
+	StepArrive           StepName = "arrive"            // destination: the guest is this host's
 )
 
 // Operation is one requested change to an instance: durable, stepwise, resumable. At most one runs per instance, except
@@ -104,6 +126,15 @@ type Operation struct {
 	Generation uint64   `codec:"gen"`   // of the instance on that host
 	AvoidHosts []HostID `codec:"avoid"` // where a build already failed
 
+	// Of an operation with two hosts. HostID is always the one whose turn it is.
+	SourceID    HostID          `codec:"src,omitempty"`
+	DestID      HostID          `codec:"dst,omitempty"`
+	OwnerID     HostID          `codec:"own,omitempty"` // the host that the instance is on by what is done so far; "" while it is where it was
+	MigrationID MigrationID     `codec:"mig,omitempty"`
+	Lost        []HostID        `codec:"lost,omitempty"` // hosts that were lost while there was something to do on them: they may hold something
+	Data        []byte          `codec:"data,omitempty"` // what a step gave for the following ones
+	Signal      MigrationSignal `codec:"sig,omitempty"`  // asked of it while it runs
+
 	History    []StepRecord `codec:"hist"`
 	Error      string       `codec:"err"`
 	ErrorKind  Kind         `codec:"ek"`
@@ -122,6 +153,11 @@ type OperationArgs struct {
 	BackupType  string  `codec:"bt,omitempty"`
 	Rotation    int64   `codec:"rot,omitempty"` // how many backups of the type stay; of a backup only
 	Secret      string  `codec:"sec,omitempty"` // a password for the guest; gone when the operation ends
+
+	NewFlavor      *Flavor `codec:"nfl,omitempty"`  // that the instance has when it has moved
+	SameHost       bool    `codec:"same,omitempty"` // a resize may stay on its host
+	StayOff        bool    `codec:"off,omitempty"`  // an evacuated guest is not started
+	BlockMigration bool    `codec:"blk,omitempty"`  // a live migration copies local disks
 }
 
 // Pin says where an instance wants to be.
@@ -147,6 +183,7 @@ func (o *Operation) Copy() *Operation {
 	c := *o
 	c.AvoidHosts = append([]HostID(nil), o.AvoidHosts...)
 	c.History = append([]StepRecord(nil), o.History...)
+	c.Lost = append([]HostID(nil), o.Lost...)
 	return &c
 }
 
@@ -157,7 +194,10 @@ type OperationCreateRequest struct {
 	Admin     bool             `codec:"adm"`
 	Rebuild   *InstanceRebuild `codec:"rb,omitempty"`  // of a rebuild
 	Image     *Image           `codec:"img,omitempty"` // that the operation makes; it is queued with the operation's beginning
-	Now       Time             `codec:"now"`
+	Migration MigrationID      `codec:"mig,omitempty"` // of the record that a move makes
+	// DiskConfig is what a resize makes the instance's disk config; "" leaves it.
+	DiskConfig string `codec:"dc,omitempty"`
+	Now        Time   `codec:"now"`
 }
 
 // InstanceRebuild is what a rebuild changes of the instance. It does so when the operation begins, as in Nova: a rebuild that failed is repeated, not undone.
@@ -197,6 +237,9 @@ type Outcome struct {
 	Retryable   bool        `codec:"r"`  // the same attempt may succeed later or elsewhere
 	HostLost    bool        `codec:"hl"` // the host's lease ended; nobody knows
 	Power       PowerState  `codec:"p"`  // of the guest after the step
+	Data        []byte      `codec:"d,omitempty"`
+	// Done, of an undoing step, says that what it was to undo had come to its good end and is left so.
+	Done bool `codec:"dn,omitempty"`
 }
 
 // OperationReportRequest carries many outcomes, usually a host's. Those of a host with an old Epoch are refused with KindConflict; HostID "" is the leader itself.
@@ -213,4 +256,5 @@ type ReapRequest struct {
 	Evaluations []EvaluationID `codec:"e"`
 	Instances   []InstanceID   `codec:"i"`
 	Revocations []string       `codec:"r"`
+	Migrations  []MigrationID  `codec:"m,omitempty"`
 }

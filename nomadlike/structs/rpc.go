@@ -71,6 +71,8 @@ type Work struct {
 	Operation *Operation `codec:"o"`
 	Instance  *Instance  `codec:"i"`
 	Image     *Image     `codec:"img"` // for a build; nil when the image is gone
+	Migration *Migration `codec:"mig,omitempty"`
+	Peer      string     `codec:"peer,omitempty"` // RPC address of the operation's other host
 }
 
 // Guest is what a host's hypervisor has.

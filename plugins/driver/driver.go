@@ -130,11 +130,14 @@ type Migration interface {
 	LiveMigrate(ctx context.Context, req *MigrateRequest) (<-chan *MigrateProgress, error)
 	ForceCompleteMigration(ctx context.Context, ref *InstanceRef) error
 	AbortMigration(ctx context.Context, ref *InstanceRef) error
-	// FinishMigration, on the destination, makes the arrived guest permanent; RollbackMigration, on either side, removes
-	// what a failed one left.
+	// FinishMigration, on the destination, makes the arrived guest permanent, in the power state that it had. RollbackMigration, on the destination, removes
+	// what a failed migration left there; nothing is success. A guest that has arrived whole is kept, and the answer is ErrConflict: it runs here and
+	// nowhere else. The source has nothing to roll back that AbortMigration does not.
 	FinishMigration(ctx context.Context, req *MigrateRequest) error
 	RollbackMigration(ctx context.Context, req *MigrateRequest) error
-	// ExportDisks and ImportDisks carry a stopped guest's disks for a cold migration.
+	// ExportDisks writes a stopped guest's disks, whole and without reference to any other file, into req.DiskDir, and leaves the guest as it is. The agent
+	// carries the files to the other host under the same names, where ImportDisks makes of them, in req.DiskDir again, a guest after req.Spec, switched off;
+	// it may move the files. The disks grow when the spec asks for more.
 	ExportDisks(ctx context.Context, req *MigrateRequest) ([]*DiskFile, error)
 	ImportDisks(ctx context.Context, req *MigrateRequest) error
 }

@@ -30,6 +30,8 @@ type Core interface {
 	ConsoleOutput(ctx context.Context, ins *structs.Instance, lines int) ([]byte, error)
 	// Diagnostics has the instance's host measure its guest. KindNotSupported when the driver cannot, KindConflict when the guest does not run.
 	Diagnostics(ctx context.Context, ins *structs.Instance) (*structs.Diagnostics, error)
+	// MigrationProgress asks the source of a live migration how far it is.
+	MigrationProgress(ctx context.Context, m *structs.Migration) (*structs.MigrationProgress, error)
 	// HostPower has a host's driver act on the host itself: "startup", "shutdown" or "reboot"; HostMaintenance has it begin or end maintenance. KindNotSupported when the
 	// driver cannot, KindUnavailable and KindTimeout when its client does not answer.
 	HostPower(ctx context.Context, id structs.HostID, action string) error

@@ -33,3 +33,9 @@ func (s *Server) ConsoleOutput(ctx context.Context, ins *structs.Instance, lines
 func (s *Server) Diagnostics(ctx context.Context, ins *structs.Instance) (*structs.Diagnostics, error) {
 	return callHostOf[structs.Diagnostics](ctx, s, ins, "Client.Diagnostics", &structs.DiagnosticsRequest{HostID: ins.HostID, InstanceID: ins.ID})
 }
+
+// MigrationProgress asks the migration's source.
+func (s *Server) MigrationProgress(ctx context.Context, m *structs.Migration) (*structs.MigrationProgress, error) {
+	return callHost[structs.MigrationProgress](ctx, s, m.SourceID, guestCallTimeout, "Client.MigrationProgress",
+		&structs.MigrationProgressRequest{HostID: m.SourceID, InstanceID: m.InstanceID})
+}

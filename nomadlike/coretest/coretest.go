@@ -21,6 +21,8 @@ type Core struct {
 	BlobStore nomadlike.Blobs
 	Console   func(ins *structs.Instance, lines int) ([]byte, error)
 	Measure   func(ins *structs.Instance) (*structs.Diagnostics, error)
+	Moving    func(m *structs.Migration) (*structs.MigrationProgress, error)
+	Hold      structs.StepName // operations at this step are not driven on
 	Info      nomadlike.ClusterInfo
 	HostCalls HostCalls
 	// Removable refuses the removal of Raft peers; nil allows it.
@@ -111,8 +113,19 @@ func (c *Core) AddHost(name string) *structs.Host {
 	return h
 }
 
+// powerAfter is the power of a guest that goes on as it was.
+func powerAfter(vm structs.VMState) structs.PowerState {
+	switch vm {
+	case structs.VMStopped:
+		return structs.PowerShutdown
+	case structs.VMPaused:
+		return structs.PowerPaused
+	}
+	return structs.PowerRunning
+}
+
 // Drive takes every operation to its end: placements go to the first host that is up (no host when there is none), and
-// every host step succeeds unless fail returns an error text for it.
+// every host step succeeds unless fail returns an error text for it. Operations at the step Hold stay there.
 func (c *Core) Drive(fail func(op *structs.Operation) string) {
 	ctx, now := context.Background(), structs.TimeOf(time.Now())
 	type try struct {
@@ -135,8 +148,11 @@ func (c *Core) Drive(fail func(op *structs.Operation) string) {
 		}
 		var report structs.OperationReportRequest
 		for op := range r.ActiveOperations() {
-			if s, ok := operation.Lookup(op); ok && s.On == operation.OnHost {
+			if s, ok := operation.Lookup(op); ok && s.On != operation.OnServer && s.Name != c.Hold {
 				o := structs.Outcome{OperationID: op.ID, Step: op.Step, Attempt: op.Attempt, Undo: op.Status == structs.OpUndoing, Generation: op.Generation}
+				if m := r.Migration(op.MigrationID); m != nil {
+					o.Power = powerAfter(m.PriorVM)
+				}
 				if fail != nil {
 					o.Error = fail(op)
 				}

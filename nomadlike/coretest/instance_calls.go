@@ -13,3 +13,11 @@ func (c *Core) Diagnostics(_ context.Context, ins *structs.Instance) (*structs.D
 	}
 	return c.Measure(ins)
 }
+
+// MigrationProgress calls Moving.
+func (c *Core) MigrationProgress(_ context.Context, m *structs.Migration) (*structs.MigrationProgress, error) {
+	if c.Moving == nil {
+		return nil, structs.Errorf(structs.KindUnavailable, "the host does not answer")
+	}
+	return c.Moving(m)
+}

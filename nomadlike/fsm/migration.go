@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/kilonova-cloud/kilonova/nomadlike/operation"
@@ -185,6 +186,9 @@ func settleQuota(tx *state.Txn, ins *structs.Instance, before quotaHold) {
 	}
 }
 
+// signalWords are Nova's words for the signals, in its refusals.
+var signalWords = map[structs.MigrationSignal]string{structs.SignalAbort: "abort live migration", structs.SignalForceComplete: "force_complete"}
+
 // MigrationSignal aborts a live migration, or has it completed at once.
 var MigrationSignal = register(28, "migration-signal", func(tx *state.Txn, r *structs.MigrationSignalRequest) (None, error) {
 	if tx.Operation(r.Action.ID) != nil {
@@ -194,16 +198,23 @@ var MigrationSignal = register(28, "migration-signal", func(tx *state.Txn, r *st
 	if ins == nil || ins.Deleted() {
 		return None{}, notFound(r.InstanceID)
 	}
-	if m == nil || m.InstanceID != ins.ID {
-		return None{}, structs.Errorf(structs.KindNotFound, "Migration %s for server %s is not live-migration.", r.MigrationID, ins.ID)
-	}
 	if ins.Locked && !r.Admin {
 		return None{}, locked(ins)
 	}
+	word := signalWords[r.Signal]
+	if r.Signal == structs.SignalForceComplete && ins.VM != structs.VMActive {
+		return None{}, structs.Errorf(structs.KindConflict, "Cannot '%s' instance %s while it is in vm_state %s", r.Signal, ins.ID, ins.VM)
+	}
+	if ins.Task != structs.TaskMigrating {
+		return None{}, structs.Errorf(structs.KindConflict, "Cannot '%s' instance %s while it is in task_state %s", word, ins.ID, cmp.Or(ins.Task, "None"))
+	}
+	if m == nil || m.InstanceID != ins.ID {
+		return None{}, structs.Errorf(structs.KindNotFound, "Migration %s not found for instance %s", r.MigrationID, ins.ID)
+	}
 	op := tx.Operation(m.OperationID)
-	if op == nil || op.Status != structs.OpRunning && op.Status != structs.OpUndoing || !slices.Contains(r.Statuses, m.Status) {
-		return None{}, structs.Errorf(structs.KindInvalid, "Migration %s state of instance %s is %s. Cannot %s while the migration is in this state.",
-			m.ID, ins.ID, m.Status, r.Signal)
+	if op == nil || op.Status.Final() || !slices.Contains(r.Statuses, m.Status) {
+		return None{}, structs.Errorf(structs.KindInvalid, "Migration %d state of instance %s is %s. Cannot %s while the migration is in this state.",
+			m.Num, ins.ID, m.Status, word)
 	}
 	recordAction(tx, r.Action, r.Now)
 	if op.Status == structs.OpUndoing || op.Signal == structs.SignalAbort {

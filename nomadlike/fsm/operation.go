@@ -90,7 +90,7 @@ func prepareTwo(tx *state.Txn, old *structs.Instance, t *operation.Table, r *str
 // notBusy refuses to cut off what runs without a task that the table of states would see, e.g. the confirmation of a resize.
 func notBusy(tx *state.Txn, ins *structs.Instance, t *operation.Table) error {
 	running := tx.Operation(ins.OperationID)
-	if running == nil || running.Status.Final() || ins.Task != structs.TaskNone || t.Allow.AnyTask {
+	if running == nil || running.Status.Final() || ins.Task != structs.TaskNone || t.Allow.AnyTask || t.Ends { // what ends a migration finds that it no longer waits
 		return nil
 	}
 	return structs.Errorf(structs.KindConflict, "Cannot '%s' instance %s while its %s is being done", t.Action, ins.ID, running.Kind)

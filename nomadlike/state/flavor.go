@@ -20,8 +20,13 @@ func (r Reader) FlavorByName(name string) *structs.Flavor {
 // Flavors iterates over all flavors by id.
 func (r Reader) Flavors() iter.Seq[*structs.Flavor] { return all(r, flavorTable) }
 
-// PutFlavor writes a flavor.
-func (t *Txn) PutFlavor(v *structs.Flavor) { put(t, flavorTable, v) }
+// PutFlavor writes a flavor. A new one gets its number.
+func (t *Txn) PutFlavor(v *structs.Flavor) {
+	if v.Num == 0 {
+		v.Num = t.NextNum("flavors")
+	}
+	put(t, flavorTable, v)
+}
 
 // DeleteFlavor removes a flavor and returns it, or nil.
 func (t *Txn) DeleteFlavor(id structs.FlavorID) *structs.Flavor {

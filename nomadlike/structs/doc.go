@@ -5,7 +5,10 @@
 // the entry: nothing here reads a clock.
 package structs
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Meta is what the state keeps of every stored entity: the log indexes at which it was made and last changed.
 type Meta struct {
@@ -20,10 +23,15 @@ func (m *Meta) GetMeta() *Meta { return m }
 // is compact and the same on every server.
 type Time int64
 
-// TimeOf converts t.
+// TimeOf converts t; what is before or after all that Time can tell is its first or last moment.
 func TimeOf(t time.Time) Time {
-	if t.IsZero() {
+	switch year := t.UTC().Year(); {
+	case t.IsZero():
 		return 0
+	case year < 1678:
+		return math.MinInt64
+	case year > 2261:
+		return math.MaxInt64
 	}
 	return Time(t.UnixNano())
 }

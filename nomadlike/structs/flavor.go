@@ -23,6 +23,7 @@ type Flavor struct {
 	UpdatedAt    Time              `codec:"updated"`
 	// Projects may use the flavor beside administrators when it is not public; sorted.
 	Projects []ProjectID `codec:"projs,omitempty"`
+	Num      int64       `codec:"num,omitempty"` // the integer by which migrations name it, assigned by the state
 }
 
 // Grants reports whether a project may use the flavor: everybody a public one.

@@ -14,6 +14,7 @@ type Options struct {
 	DefaultZone      string           // [DEFAULT]default_schedule_zone: of instances whose request names none; "" is any
 	MaxPerRequest    int              // the most instances that one request may ask for, whatever the quota says; 0 is 10000
 	ConsoleLineLimit int              // the most lines of console output in one answer; 0 is no limit
+	ResizeToSameHost bool             // [DEFAULT]allow_resize_to_same_host: a resize may stay on its host
 	ReclaimAfter     time.Duration    // [DEFAULT]reclaim_instance_interval: for how long a deleted instance can be restored; 0 is not at all
 	Now              func() time.Time // puts the time into commands; nil is time.Now
 }

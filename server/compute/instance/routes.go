@@ -17,7 +17,7 @@ type service struct {
 // Routes are this room's rows. What is nil in the services is answered as by a cloud without that service.
 func Routes(o base.Options, to proxy.Services) []httpapi.Route {
 	s := &service{o.WithDefaults(), to.WithDefaults()}
-	return slices.Concat(s.instanceRoutes(), s.actionRoutes(), s.snapshotRoutes(), s.shelveRoutes(), s.instanceActionRoutes(), s.consoleRoutes(),
+	return slices.Concat(s.instanceRoutes(), s.actionRoutes(), s.snapshotRoutes(), s.shelveRoutes(), s.migrateRoutes(), s.migrationRoutes(), s.instanceActionRoutes(), s.consoleRoutes(),
 		s.metadataRoutes(), s.tagRoutes(), s.addressRoutes(), s.interfaceRoutes(), s.securityGroupRoutes(),
 		s.attachmentRoutes(), s.shareRoutes(), s.passwordRoutes(), s.diagnosticsRoutes())
 }

@@ -22,7 +22,8 @@ type Core struct {
 	Console   func(ins *structs.Instance, lines int) ([]byte, error)
 	Measure   func(ins *structs.Instance) (*structs.Diagnostics, error)
 	Moving    func(m *structs.Migration) (*structs.MigrationProgress, error)
-	Hold      structs.StepName // operations at this step are not driven on
+	Hold      func(op *structs.Operation) bool // operations for which it holds are not driven on; nil holds none
+	Clock     func() time.Time                 // nil is time.Now
 	Info      nomadlike.ClusterInfo
 	HostCalls HostCalls
 	// Removable refuses the removal of Raft peers; nil allows it.
@@ -124,10 +125,18 @@ func powerAfter(vm structs.VMState) structs.PowerState {
 	return structs.PowerRunning
 }
 
+// Time is the clock's.
+func (c *Core) Time() time.Time {
+	if c.Clock != nil {
+		return c.Clock()
+	}
+	return time.Now()
+}
+
 // Drive takes every operation to its end: placements go to the first host that is up (no host when there is none), and
-// every host step succeeds unless fail returns an error text for it. Operations at the step Hold stay there.
+// every host step succeeds unless fail returns an error text for it. Operations that Hold holds stay where they are.
 func (c *Core) Drive(fail func(op *structs.Operation) string) {
-	ctx, now := context.Background(), structs.TimeOf(time.Now())
+	ctx, now := context.Background(), structs.TimeOf(c.Time())
 	type try struct {
 		evaluation structs.EvaluationID
 		host       structs.HostID
@@ -148,7 +157,7 @@ func (c *Core) Drive(fail func(op *structs.Operation) string) {
 		}
 		var report structs.OperationReportRequest
 		for op := range r.ActiveOperations() {
-			if s, ok := operation.Lookup(op); ok && s.On != operation.OnServer && s.Name != c.Hold {
+			if s, ok := operation.Lookup(op); ok && s.On != operation.OnServer && (c.Hold == nil || !c.Hold(op)) {
 				o := structs.Outcome{OperationID: op.ID, Step: op.Step, Attempt: op.Attempt, Undo: op.Status == structs.OpUndoing, Generation: op.Generation}
 				if m := r.Migration(op.MigrationID); m != nil {
 					o.Power = powerAfter(m.PriorVM)

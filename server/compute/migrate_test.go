@@ -27,6 +27,11 @@ func twoHosts(t *testing.T, extra map[string]any) (*cloud, string) {
 	return c, c.boot("alice", with)
 }
 
+// heldAt holds operations at a step.
+func heldAt(step structs.StepName) func(*structs.Operation) bool {
+	return func(op *structs.Operation) bool { return op.Step == step }
+}
+
 // where is the host that an administrator sees an instance on.
 func (c *cloud) where(id string) string {
 	c.tb.Helper()
@@ -67,7 +72,7 @@ func TestResizeConfirmed(t *testing.T) {
 	t.Parallel()
 	c, id := twoHosts(t, nil)
 	first := c.where(id)
-	c.core.Hold = structs.StepImport
+	c.core.Hold = heldAt(structs.StepImport)
 	c.act(202, "alice", "2.104", id, `{"resize": {"flavorRef": "2", "OS-DCF:diskConfig": "AUTO"}}`)
 	if got := c.states(id); got != "RESIZE active resize_prep 1" {
 		t.Error(got)
@@ -82,7 +87,7 @@ func TestResizeConfirmed(t *testing.T) {
 	if got := c.used(); got != "1 4 4096" {
 		t.Errorf("an upsize counts from its beginning: %s", got)
 	}
-	c.core.Hold = ""
+	c.core.Hold = nil
 	c.core.Drive(nil)
 	if got := c.states(id); got != "VERIFY_RESIZE resized <nil> 1" {
 		t.Error(got)
@@ -232,7 +237,7 @@ func TestLiveMigration(t *testing.T) {
 	c.act(400, "admin", "2.24", id, `{"os-migrateLive": {"host": null, "block_migration": "auto", "disk_over_commit": false}}`)
 	c.act(400, "admin", "2.25", id, `{"os-migrateLive": {"host": null, "block_migration": "auto", "disk_over_commit": false}}`)
 	c.act(400, "admin", "2.68", id, `{"os-migrateLive": {"host": "host-2", "block_migration": "auto", "force": false}}`)
-	c.core.Hold = structs.StepMigrate
+	c.core.Hold = heldAt(structs.StepMigrate)
 	c.act(202, "admin", "2.34", id, `{"os-migrateLive": {"host": null, "block_migration": "auto"}}`)
 	c.core.Drive(nil)
 	if got := c.states(id); got != "MIGRATING active migrating 1" {
@@ -252,7 +257,7 @@ func TestLiveMigration(t *testing.T) {
 	}
 	c.want(202, "admin", "2.22", "POST", path+"/action", `{"force_complete": null}`)
 	c.want(400, "admin", "2.22", "POST", "/servers/"+id+"/migrations/77/action", `{"force_complete": null}`)
-	c.core.Hold = ""
+	c.core.Hold = nil
 	c.core.Drive(nil)
 	if got := c.states(id); got != "ACTIVE active <nil> 1" || c.where(id) == first || c.claims(id) != 1 || c.migrations() != "live-migration completed" {
 		t.Errorf("%s on %s: %s", got, c.where(id), c.migrations())
@@ -268,7 +273,7 @@ func TestLiveMigrationAborted(t *testing.T) {
 	for _, at := range []structs.StepName{structs.StepCheckSource, structs.StepMigrate} {
 		c, id := twoHosts(t, nil)
 		first := c.where(id)
-		c.core.Hold = at
+		c.core.Hold = heldAt(at)
 		c.act(202, "admin", "2.104", id, `{"os-migrateLive": {"host": null, "block_migration": true}}`)
 		c.core.Drive(nil)
 		m := c.want(200, "admin", "2.80", "GET", "/servers/"+id+"/migrations", nil).json(t)["migrations"].([]any)[0].(map[string]any)
@@ -280,7 +285,7 @@ func TestLiveMigrationAborted(t *testing.T) {
 		}
 		c.want(404, "admin", "2.65", "DELETE", "/servers/"+id+"/migrations/99", nil)
 		c.want(202, "admin", "2.65", "DELETE", path, nil)
-		c.core.Hold = ""
+		c.core.Hold = nil
 		c.core.Drive(func(op *structs.Operation) string {
 			if op.Step == structs.StepMigrate {
 				return "aborted"

@@ -159,7 +159,7 @@ func (s sampleCase) try(t *testing.T) (wrong []string) {
 	if strings.HasSuffix(s.resp, "-empty-resp") {
 		others = proxy.Services{}
 	}
-	h, err := httpapi.NewHandler(core, compute.Services(compute.Options{}, sampleNeighbours(s, others)), httpapi.Options{Auth: everybody})
+	h, err := httpapi.NewHandler(core, compute.Services(compute.Options{Now: core.Time}, sampleNeighbours(s, others)), httpapi.Options{Auth: everybody})
 	if err != nil {
 		t.Fatal(err)
 	}

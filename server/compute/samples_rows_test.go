@@ -9,7 +9,7 @@ import (
 )
 
 // sampleTables say how Nova's samples are asked for.
-var sampleTables = [][]sampleRow{serverSamples, instanceSamples, flavorSamples, projectSamples, hostSamples, proxySamples, serviceSamples, goneSamples}
+var sampleTables = [][]sampleRow{serverSamples, instanceSamples, migrationSamples, flavorSamples, projectSamples, hostSamples, proxySamples, serviceSamples, goneSamples}
 
 const sampleAction = "/servers/{server}/action"
 
@@ -38,9 +38,6 @@ var serverSamples = []sampleRow{
 	{"servers", "server-action-reboot", "", "202 POST " + sampleAction, nil, ""},
 	{"servers", "server-action-start", "", "202 POST " + sampleAction, afterActs(`{"os-stop": null}`), ""},
 	{"servers", "server-action-stop", "", "202 POST " + sampleAction, nil, ""},
-	{"servers", "server-action-resize", "", "202 POST " + sampleAction, nil, ""},
-	{"servers", "server-action-confirm-resize", "", "204 POST " + sampleAction, afterActs(`{"resize": {"flavorRef": "2"}}`), ""},
-	{"servers", "server-action-revert-resize", "", "202 POST " + sampleAction, afterActs(`{"resize": {"flavorRef": "2"}}`), ""},
 	{"servers", "server-action-trigger-crash-dump", "", "202 POST " + sampleAction, nil, ""},
 	{"servers", "server-action-addfloatingip-req", "", "202 POST " + sampleAction, nil, ""},
 	{"servers", "server-action-removefloatingip-req", "", "202 POST " + sampleAction, nil, ""},
@@ -84,11 +81,6 @@ var instanceSamples = []sampleRow{
 	{"os-admin-actions", "admin-actions-inject-network-info", "", "202 POST " + sampleAction, nil, ""},
 	{"os-admin-password", "admin-password-change-password", "", "202 POST " + sampleAction, nil, ""},
 	{"os-console-output", "console-output-post-req", "console-output-post-resp", "200 POST " + sampleAction, nil, ""},
-	{"os-evacuate", "server-evacuate-req", "server-evacuate-resp", "200 POST " + sampleAction, nil, ""},
-	{"os-evacuate", "server-evacuate-find-host-req", "server-evacuate-find-host-resp", "200 POST " + sampleAction, nil, ""},
-	{"os-migrate-server", "migrate-server", "", "202 POST " + sampleAction, nil, ""},
-	{"os-migrate-server", "migrate-server-null", "", "202 POST " + sampleAction, nil, ""},
-	{"os-migrate-server", "live-migrate-server", "", "202 POST " + sampleAction, nil, ""},
 	{"os-remote-consoles", "get-vnc-console-post-req", "get-vnc-console-post-resp", "200 POST " + sampleAction, nil, ""},
 	{"os-remote-consoles", "get-spice-console-post-req", "get-spice-console-post-resp", "200 POST " + sampleAction, nil, ""},
 	{"os-remote-consoles", "get-serial-console-post-req", "get-serial-console-post-resp", "200 POST " + sampleAction, nil, ""},

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -37,6 +38,8 @@ type world struct {
 	addr  string
 	wire  *wire
 	front *front
+
+	sameHost bool // resizes may stay on their host
 
 	srv    *cluster.Server // nil while stopped
 	rpc    *rpc.Server
@@ -188,6 +191,9 @@ func waits(cond func() bool) bool {
 func (w *world) operate(id structs.InstanceID, k structs.OperationKind) structs.OperationID {
 	w.t.Helper()
 	op := structs.Operation{ID: structs.OperationID(nomadlike.NewUUID()), InstanceID: id, ProjectID: "p", Kind: k}
+	if k == structs.OpResize {
+		op.Args.NewFlavor, op.Args.SameHost = &structs.Flavor{ID: "2", VCPUs: 2, MemoryMiB: 128, RootGiB: 2}, w.sameHost
+	}
 	got, err := fsm.OperationCreate.Propose(w.t.Context(), w.srv, &structs.OperationCreateRequest{Operation: op, Now: structs.TimeOf(time.Now())})
 	require.NoError(w.t, err)
 	return got
@@ -205,14 +211,24 @@ type node struct {
 	id   structs.HostID
 	name string
 	drv  *gated
+	dir  string // of the client's and of the driver's files
 }
 
 func newNode(t testing.TB, name string) *node {
-	n := &node{id: structs.HostID(nomadlike.NewUUID()), name: name, drv: &gated{Driver: fake.New(nil), gates: map[string]*gate{}}}
-	require.NoError(t, n.drv.Configure(t.Context(), fmt.Appendf(nil, `{"hypervisor_hostname":%q}`, name)))
+	n := &node{id: structs.HostID(nomadlike.NewUUID()), name: name, drv: &gated{Driver: fake.New(nil), gates: map[string]*gate{}}, dir: t.TempDir()}
+	n.script(t, "")
 	t.Cleanup(func() { require.NoError(t, n.drv.Close()) })
 	return n
 }
+
+// script sets up the node's driver: more of its configuration, as JSON members after a comma.
+func (n *node) script(t testing.TB, more string) {
+	t.Helper()
+	require.NoError(t, n.drv.Configure(context.Background(), fmt.Appendf(nil, `{"hypervisor_hostname":%q,"state_dir":%q%s}`, n.name, n.dir, more)))
+}
+
+// scratch is where the node's client leaves disks that are on their way.
+func (n *node) scratch() string { return filepath.Join(n.dir, "scratch") }
 
 func (n *node) control(t testing.TB, c fake.Control) {
 	t.Helper()
@@ -352,6 +368,40 @@ func (g *gated) ConsoleOutput(ctx context.Context, r *driver.ConsoleOutputReques
 	return through(ctx, g, "console", r.InstanceID, func() ([]byte, error) { return g.Driver.ConsoleOutput(ctx, r) })
 }
 
+// held makes methods of the contract that answer no more than an error such that their calls can be held.
+func held[Req any](ctx context.Context, g *gated, method, instance string, req Req, call func(context.Context, Req) error) error {
+	_, err := through(ctx, g, method, instance, func() (bool, error) { return true, call(ctx, req) })
+	return err
+}
+
+func (g *gated) Start(ctx context.Context, r *driver.InstanceRef) error {
+	return held(ctx, g, "start", r.InstanceID, r, g.Driver.Start)
+}
+
+func (g *gated) Resize(ctx context.Context, s *driver.InstanceSpec) error {
+	return held(ctx, g, "resize", s.InstanceID, s, g.Driver.Resize)
+}
+
+func (g *gated) ExportDisks(ctx context.Context, r *driver.MigrateRequest) ([]*driver.DiskFile, error) {
+	return through(ctx, g, "export", r.InstanceID, func() ([]*driver.DiskFile, error) { return g.Driver.ExportDisks(ctx, r) })
+}
+
+func (g *gated) ImportDisks(ctx context.Context, r *driver.MigrateRequest) error {
+	return held(ctx, g, "import", r.InstanceID, r, g.Driver.ImportDisks)
+}
+
+func (g *gated) PrepareMigration(ctx context.Context, r *driver.MigrateRequest) error {
+	return held(ctx, g, "prepare", r.InstanceID, r, g.Driver.PrepareMigration)
+}
+
+func (g *gated) FinishMigration(ctx context.Context, r *driver.MigrateRequest) error {
+	return held(ctx, g, "arrive", r.InstanceID, r, g.Driver.FinishMigration)
+}
+
+func (g *gated) CheckMigrateDestination(ctx context.Context, r *driver.MigrateRequest) (*driver.MigrateCheck, error) {
+	return through(ctx, g, "check-destination", r.InstanceID, func() (*driver.MigrateCheck, error) { return g.Driver.CheckMigrateDestination(ctx, r) })
+}
+
 // agent is one process of a client.
 type agent struct {
 	w      *world
@@ -407,7 +457,7 @@ func (w *world) newAgent(over *wire, nodes ...*node) *agent {
 	require.NoError(t, err)
 	a.pool = rpc.NewPool(nil)
 	a.c = New(Config{RPC: a.rpc, Pool: a.pool, Servers: func() []string { return []string{over.addr} }, Advertise: a.rpc.Addr().String(), Version: "test",
-		Images: noImages{}, Logger: logger}, nomadlike.NewUUID())
+		Images: noImages{}, Scratch: nodes[0].scratch(), Logger: logger}, nomadlike.NewUUID())
 	go a.rpc.Serve()
 	ctx, cancel := context.WithCancel(context.Background())
 	a.cancel = cancel

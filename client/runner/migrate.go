@@ -100,6 +100,9 @@ func stepImport(ctx context.Context, j *job) (structs.PowerState, error) {
 		return structs.PowerShutdown, j.r.cfg.Driver.Resize(ctx, spec)
 	}
 	dir := j.importDir()
+	if j.imported(ctx) { // before an agent's restart; the source may have removed the disks since
+		return structs.PowerShutdown, os.RemoveAll(dir)
+	}
 	export := structs.DisksRequest{HostID: m.SourceID, MigrationID: m.ID}
 	if err := j.r.cfg.Fetch(ctx, j.work.Peer, export, dir); err != nil {
 		return structs.PowerNoState, err
@@ -112,6 +115,12 @@ func stepImport(ctx context.Context, j *job) (structs.PowerState, error) {
 		j.r.cfg.Logger.Warn("disks that were imported are not removed yet; they are in a day, or when the migration ends", "migration_id", m.ID, "error", err)
 	}
 	return structs.PowerShutdown, nil
+}
+
+// imported reports whether the driver has made the guest of this operation's disks already.
+func (j *job) imported(ctx context.Context) bool {
+	st, err := j.r.cfg.Driver.Inspect(ctx, string(j.work.Instance.ID))
+	return err == nil && st.OperationID == string(j.work.Operation.ID)
 }
 
 // stepBoot starts the guest where it arrived, unless its instance was stopped.
@@ -224,6 +233,7 @@ func stepMigrate(ctx context.Context, j *job) (structs.PowerState, error) {
 	if err != nil {
 		return structs.PowerNoState, err
 	}
+	signal := j.work.Operation.Signal
 	for {
 		progress, err := j.r.cfg.Driver.LiveMigrate(ctx, req)
 		switch {
@@ -237,9 +247,14 @@ func stepMigrate(ctx context.Context, j *job) (structs.PowerState, error) {
 		if st, ierr := j.r.cfg.Driver.Inspect(ctx, string(j.work.Instance.ID)); ierr == nil && structs.PowerState(st.Power) == structs.PowerShutdown {
 			return structs.PowerShutdown, err
 		}
-		j.obey(ctx, j.signal())
+		j.obey(ctx, signal)
+		if signal == structs.SignalAbort { // the undoing step waits for the end, and tells what it was
+			return structs.PowerNoState, structs.Errorf(structs.KindConflict, "the live migration was aborted")
+		}
 		select {
+		case signal = <-j.signals:
 		case <-time.After(pollPause):
+			signal = ""
 		case <-ctx.Done():
 			return structs.PowerNoState, err
 		}
@@ -265,17 +280,9 @@ func (j *job) follow(ctx context.Context, progress <-chan *driver.MigrateProgres
 				DiskTotal: p.DiskTotal, DiskRemaining: p.DiskRemaining})
 		case s := <-j.signals:
 			j.obey(ctx, s)
+		case <-ctx.Done(): // the time is over: the undoing step aborts it; or this process ends, and the guest goes on
+			return ctx.Err()
 		}
-	}
-}
-
-// signal returns what was asked of the operation meanwhile, "" for nothing.
-func (j *job) signal() structs.MigrationSignal {
-	select {
-	case s := <-j.signals:
-		return s
-	default:
-		return ""
 	}
 }
 

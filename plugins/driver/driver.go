@@ -240,7 +240,7 @@ type InstanceStatus struct {
 	InstanceID  string
 	Power       PowerState
 	Generation  uint64
-	OperationID string    // of the Create, Rebuild or Resize that shaped it
+	OperationID string    // of the Create, Rebuild, Resize or ImportDisks that shaped it
 	StartedAt   time.Time // zero when not running or not known
 	Reason      string    // why it is in this state, when the hypervisor says
 	VCPUs       int

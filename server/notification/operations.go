@@ -109,24 +109,24 @@ var operationRows = []operationEvents{
 	{kind: structs.OpUnlock, done: single("instance.unlock", binaryAPI, actionPayload)},
 
 	// Nova's events lie between the steps of both hosts; here they are told at the operation's beginning and end.
-	{kind: "resize",
+	{kind: structs.OpResize,
 		begun: []told{start("instance.resize", actionPayload)},
 		done: []told{early(end("instance.resize", actionPayload)), early(start("instance.resize_finish", actionPayload)),
 			end("instance.resize_finish", actionPayload)},
 		failed: []told{failure("instance.resize", actionPayload)}, unplaced: noHost("compute_task.migrate_server.error")},
-	{kind: "migrate",
+	{kind: structs.OpMigrate,
 		begun: []told{start("instance.resize", actionPayload)},
 		done: []told{early(end("instance.resize", actionPayload)), early(start("instance.resize_finish", actionPayload)),
 			end("instance.resize_finish", actionPayload)},
 		failed: []told{failure("instance.resize", actionPayload)}, unplaced: noHost("compute_task.migrate_server.error")},
-	phases("confirmResize", "instance.resize_confirm", actionPayload),
-	phases("revertResize", "instance.resize_revert", actionPayload),
-	{kind: "evacuate",
+	phases(structs.OpConfirmResize, "instance.resize_confirm", actionPayload),
+	phases(structs.OpRevertResize, "instance.resize_revert", actionPayload),
+	{kind: structs.OpEvacuate,
 		begun: append(single("instance.evacuate", binaryAPI, actionPayload), told{event: "instance.rebuild_scheduled", by: binaryConductor, as: rebuildPayload},
 			start("instance.rebuild", rebuildPayload)),
 		done:   []told{end("instance.rebuild", rebuildPayload)},
 		failed: []told{failure("instance.rebuild", rebuildPayload)}, unplaced: noHost("compute_task.rebuild_server.error")},
-	{kind: "live-migration",
+	{kind: structs.OpLiveMigrate,
 		begun: []told{start("instance.live_migration_pre", actionPayload)},
 		done: []told{early(end("instance.live_migration_pre", actionPayload)), early(start("instance.live_migration_post", actionPayload)),
 			early(start("instance.live_migration_post_dest", actionPayload)), end("instance.live_migration_post_dest", actionPayload),
@@ -152,8 +152,9 @@ func operationChanged(c *translation, e *event.Event) {
 	if row == nil || before != nil && before.Status.Final() {
 		return
 	}
+	alone := op.Kind == structs.OpDelete && c.isDown(op.HostID)
 	switch {
-	case before == nil && op.Status.Final(): // done at once
+	case before == nil && (op.Status.Final() || alone): // done at once
 		c.begunAtOnce(op, row.begun)
 		if op.Status == structs.OpSucceeded {
 			c.operationTold(op, row.done, nil, true)
@@ -164,7 +165,7 @@ func operationChanged(c *translation, e *event.Event) {
 			c.operationTold(op, row.begun, nil, false)
 		}
 	case op.Status == structs.OpSucceeded:
-		c.operationTold(op, row.done, nil, false)
+		c.operationTold(op, row.done, nil, alone)
 	case op.Status == structs.OpFailed && row.unplaced != nil && (op.ErrorKind == structs.KindNoCapacity || before.HostID == ""):
 		c.operationTold(op, row.unplaced, faultOf(op), false)
 	case op.Status == structs.OpFailed:
@@ -177,6 +178,12 @@ func operationChanged(c *translation, e *event.Event) {
 		c.operationTold(&left, row.failed, faultOf(op), false)
 		c.placing(op)
 	}
+}
+
+// isDown reports whether nobody does on the host what an operation asks there.
+func (c *translation) isDown(id structs.HostID) bool {
+	h := c.host(id)
+	return h != nil && h.Status == structs.HostDown
 }
 
 // begunAtOnce tells the beginning of what was over in the same moment: the instance as it was, with the task that it would have had.

@@ -2,7 +2,7 @@ package fsm
 
 import (
 	"cmp"
-	"net"
+	"strings"
 
 	"github.com/kilonova-cloud/kilonova/nomadlike/state"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
@@ -81,8 +81,8 @@ func lost(op *structs.Operation, h *structs.Host) structs.Outcome {
 
 // addressOf is the host's address without the port of its client.
 func addressOf(h *structs.Host) string {
-	if host, _, err := net.SplitHostPort(h.RPCAddr); err == nil {
-		return host
+	if i := strings.LastIndexByte(h.RPCAddr, ':'); i >= 0 {
+		return strings.Trim(h.RPCAddr[:i], "[]")
 	}
 	return h.RPCAddr
 }

@@ -292,7 +292,7 @@ func settle(tx *state.Txn, ins *structs.Instance, prior, op *structs.Operation, 
 	if op.OwnerID != "" && prior.OwnerID == "" {
 		own(tx, ins, op)
 	}
-	if op.MigrationID != "" {
+	if op.MigrationID != "" || op.Status.Final() && ins.MigrationID != "" { // its own, or one that it has cut off
 		balance(tx, ins, before)
 	}
 	switch d {

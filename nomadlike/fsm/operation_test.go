@@ -426,3 +426,20 @@ func BenchmarkApply(b *testing.B) {
 		})
 	}
 }
+
+// What cuts a migration off and then fails itself leaves the instance where it is, with nothing of the migration.
+func TestCutOffMigrationLeavesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 2)
+	id := prepare(w, structs.OpLiveMigrate)
+	w.schedule()
+	require.Len(t, collect(w.store.Snapshot().Claims(id)), 2)
+	_, err := w.start(id, structs.OpSoftDelete)
+	require.NoError(t, err)
+	w.fail = func(*structs.Operation, structs.StepName) *structs.Outcome {
+		return &structs.Outcome{Error: "no", ErrorKind: structs.KindInternal}
+	}
+	w.settle()
+	w.check()
+	require.Equal(t, structs.VMActive, w.store.Snapshot().Instance(id).VM)
+}

@@ -37,6 +37,7 @@ type world struct {
 type modelHost struct {
 	guests map[structs.InstanceID]uint64
 	lost   bool // its client does not answer
+	dirty  bool // something was left that its next reconciliation removes
 	epoch  uint64
 }
 
@@ -157,6 +158,7 @@ func (w *world) work() bool {
 				w.report(op.HostID, o)
 			}
 			if o.Error != "" {
+				h.dirty = h.dirty || s.Spare
 				break
 			}
 			attempt = 1
@@ -274,10 +276,24 @@ func (w *world) settle() {
 		w.now += structs.Time(time.Second)
 		a, b := w.schedule(), w.work()
 		if !a && !b {
+			w.reconcile()
 			return
 		}
 	}
 	require.Fail(w.t, "operations do not come to an end")
+}
+
+// reconcile removes what does not belong on the hosts where something was left on purpose, as their clients do now and then.
+func (w *world) reconcile() {
+	r := w.store.Snapshot()
+	for id, h := range w.hosts {
+		for guest := range h.guests {
+			if ins := r.Instance(guest); h.dirty && !h.lost && ins != nil && !belongs(r, ins, id) {
+				delete(h.guests, guest)
+			}
+		}
+		h.dirty = h.dirty && h.lost
+	}
 }
 
 // check asserts what must hold whenever nothing runs: nothing is stuck, nothing is left behind, everything adds up.

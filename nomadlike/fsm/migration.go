@@ -127,7 +127,7 @@ func endMigration(tx *state.Txn, ins *structs.Instance, now structs.Time) {
 		return
 	}
 	m = m.Copy()
-	if m.Status == structs.MigrationFinished && ins.VM == structs.VMDeleted {
+	if m.Status == structs.MigrationFinished && (ins.VM == structs.VMDeleted || ins.VM == structs.VMSoftDeleted) {
 		m.Status = structs.MigrationConfirmed // as Nova, which confirms before it deletes
 	} else {
 		m.Status = structs.MigrationError

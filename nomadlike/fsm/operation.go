@@ -56,6 +56,9 @@ func applyOperationCreate(tx *state.Txn, r *structs.OperationCreateRequest) (str
 		return "", err
 	}
 	supersede(tx, ins, fmt.Sprintf("superseded by %s %s", r.Operation.Kind, r.Operation.ID), r.Now)
+	if r.Operation.Kind == structs.OpSoftDelete { // as a delete, it ends a migration that waits
+		r.Operation.SourceID = otherHost(tx, ins)
+	}
 	before := holds(tx, ins)
 	ins, err := prepareTwo(tx, ins, t, r)
 	if err != nil {
@@ -301,6 +304,8 @@ func settle(tx *state.Txn, ins *structs.Instance, prior, op *structs.Operation, 
 			ins.Task = step.Task
 		}
 		tx.PutInstance(ins)
+	case operation.Undoes:
+		tx.PutInstance(ins) // its task is what it was: the operation goes on
 	case operation.Replaces:
 		tx.AddHostBuilding(buildsOn(prior), -1)
 		if operation.Moves(op.Kind) {
@@ -343,7 +348,12 @@ func succeeded(tx *state.Txn, ins *structs.Instance, op *structs.Operation, o st
 	ins.OperationID, ins.Task, ins.Fault = "", structs.TaskNone, nil
 	before := holds(tx, ins)
 	t.Done(ins, op, o, now)
-	settleQuota(tx, ins, before)
+	if op.Kind == structs.OpSoftDelete && ins.MigrationID != "" {
+		endMigration(tx, ins, now)
+		balance(tx, ins, before)
+	} else {
+		settleQuota(tx, ins, before)
+	}
 	if t.Releases {
 		tx.DeleteClaim(ins.ID, ins.HostID)
 		ins.HostID, ins.Host, ins.Zone = "", "", ""

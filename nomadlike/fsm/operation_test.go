@@ -443,3 +443,30 @@ func TestCutOffMigrationLeavesNothing(t *testing.T) {
 	w.check()
 	require.Equal(t, structs.VMActive, w.store.Snapshot().Instance(id).VM)
 }
+
+// A soft delete ends a resize that waits, as a delete does: what comes back is where it had gone, and nothing is left where it was.
+func TestSoftDeleteEndsResize(t *testing.T) {
+	t.Parallel()
+	for _, lost := range []bool{false, true} {
+		w := newWorld(t, 2)
+		id := prepare(w, structs.OpResize)
+		w.settle()
+		ins := w.store.Snapshot().Instance(id)
+		source := w.store.Snapshot().Migration(ins.MigrationID).SourceID
+		if lost {
+			w.lose(source)
+		}
+		_, err := w.start(id, structs.OpSoftDelete)
+		require.NoError(t, err)
+		w.settle()
+		w.check()
+		require.Equal(t, structs.MigrationConfirmed, w.store.Snapshot().Migration(ins.MigrationID).Status)
+		w.backAll()
+		require.Empty(t, w.hosts[source].guests)
+		_, err = w.start(id, structs.OpRestore)
+		require.NoError(t, err)
+		w.settle()
+		w.check()
+		require.Equal(t, ins.HostID, w.store.Snapshot().Instance(id).HostID)
+	}
+}

@@ -32,7 +32,10 @@ var buildTables = []Table{
 	},
 	{
 		Kind: structs.OpSoftDelete, Action: "delete", Event: "compute_soft_delete_instance", Allow: Allow{AnyTask: true, Launched: true},
-		Steps: []Step{{Name: structs.StepPowerOff, On: OnHost, Deadline: time.Minute, WaitsForGuest: true, Retries: 1, Backoff: time.Second, Task: structs.TaskSoftDeleting}},
+		Steps: []Step{
+			{Name: structs.StepPowerOff, On: OnHost, Deadline: time.Minute, WaitsForGuest: true, Retries: 1, Backoff: time.Second, Task: structs.TaskSoftDeleting},
+			{Name: structs.StepForget, On: OnSource, LostOK: true, Spare: true, Deadline: 2 * time.Minute, Retries: 2, Backoff: time.Second, Task: structs.TaskSoftDeleting},
+		},
 		Done: func(ins *structs.Instance, _ *structs.Operation, _ structs.Outcome, now structs.Time) {
 			ins.VM, ins.Power, ins.DeletedAt = structs.VMSoftDeleted, structs.PowerShutdown, now
 		},

@@ -19,6 +19,18 @@ type operationEvents struct {
 	placed bool
 	// unplaced is told when it failed because there is no host for it.
 	unplaced []told
+	// steps are what lies between, in the order in which it comes.
+	steps []stepEvents
+	// undoing is told when it begins to be undone, and undone when that has ended.
+	undoing, undone []told
+	// signals are what is told when something is asked of it while it runs.
+	signals map[structs.MigrationSignal][]told
+}
+
+// stepEvents is what an operation tells when it comes to a step, or to the undoing step of the name, and when it leaves it.
+type stepEvents struct {
+	step          structs.StepName
+	entered, left []told
 }
 
 // told is one event of an operation.
@@ -28,6 +40,27 @@ type told struct {
 	as     payloadBuilder
 	before bool // the payload shows the instance before the change that is told
 	always bool // also of an operation that was done at once, without a host
+	on     side // whose event it is, of an operation with two hosts
+}
+
+// side is one of an operation's hosts.
+type side uint8
+
+const (
+	onTurn side = iota // whose turn it is
+	onSource
+	onDest
+)
+
+// hostOf is the host of a side.
+func (s side) hostOf(op *structs.Operation) structs.HostID {
+	switch s {
+	case onSource:
+		return op.SourceID
+	case onDest:
+		return op.DestID
+	}
+	return op.HostID
 }
 
 // payloadBuilder makes a payload of an instance in the course of an operation; fault is nil but for what failed.
@@ -67,6 +100,23 @@ func noHost(name string) []told {
 
 func early(t told) told  { t.before = true; return t }
 func always(t told) told { t.always = true; return t }
+
+func source(t told) told { t.on = onSource; return t }
+func dest(t told) told   { t.on = onDest; return t }
+
+// resizeEvents are those of a cold migration too.
+func resizeEvents(kind structs.OperationKind) operationEvents {
+	return operationEvents{kind: kind,
+		begun: []told{start("instance.resize_prep", resizePrepPayload)},
+		steps: []stepEvents{
+			{step: structs.StepPlace, left: []told{early(dest(end("instance.resize_prep", resizePrepPayload)))}},
+			{step: structs.StepPowerOff, entered: []told{start("instance.resize", actionPayload)}},
+			{step: structs.StepExport, left: []told{source(end("instance.resize", actionPayload))}},
+			{step: structs.StepBoot, entered: []told{start("instance.resize_finish", actionPayload)}},
+		},
+		done:   []told{end("instance.resize_finish", actionPayload)},
+		failed: []told{failure("instance.resize", actionPayload)}, unplaced: noHost("compute_task.migrate_server.error")}
+}
 
 // operationRows is the table of Nova's events of instances. A new kind of operation is a row.
 var operationRows = []operationEvents{
@@ -108,17 +158,8 @@ var operationRows = []operationEvents{
 	{kind: structs.OpLock, done: single("instance.lock", binaryAPI, actionPayload)},
 	{kind: structs.OpUnlock, done: single("instance.unlock", binaryAPI, actionPayload)},
 
-	// Nova's events lie between the steps of both hosts; here they are told at the operation's beginning and end.
-	{kind: structs.OpResize,
-		begun: []told{start("instance.resize", actionPayload)},
-		done: []told{early(end("instance.resize", actionPayload)), early(start("instance.resize_finish", actionPayload)),
-			end("instance.resize_finish", actionPayload)},
-		failed: []told{failure("instance.resize", actionPayload)}, unplaced: noHost("compute_task.migrate_server.error")},
-	{kind: structs.OpMigrate,
-		begun: []told{start("instance.resize", actionPayload)},
-		done: []told{early(end("instance.resize", actionPayload)), early(start("instance.resize_finish", actionPayload)),
-			end("instance.resize_finish", actionPayload)},
-		failed: []told{failure("instance.resize", actionPayload)}, unplaced: noHost("compute_task.migrate_server.error")},
+	resizeEvents(structs.OpResize),
+	resizeEvents(structs.OpMigrate),
 	phases(structs.OpConfirmResize, "instance.resize_confirm", actionPayload),
 	phases(structs.OpRevertResize, "instance.resize_revert", actionPayload),
 	{kind: structs.OpEvacuate,
@@ -127,11 +168,20 @@ var operationRows = []operationEvents{
 		done:   []told{end("instance.rebuild", rebuildPayload)},
 		failed: []told{failure("instance.rebuild", rebuildPayload)}, unplaced: noHost("compute_task.rebuild_server.error")},
 	{kind: structs.OpLiveMigrate,
-		begun: []told{start("instance.live_migration_pre", actionPayload)},
-		done: []told{early(end("instance.live_migration_pre", actionPayload)), early(start("instance.live_migration_post", actionPayload)),
-			early(start("instance.live_migration_post_dest", actionPayload)), end("instance.live_migration_post_dest", actionPayload),
-			early(end("instance.live_migration_post", actionPayload))},
-		failed: []told{early(start("instance.live_migration_rollback", actionPayload)), end("instance.live_migration_rollback", actionPayload)}},
+		steps: []stepEvents{
+			{step: structs.StepPrepare, entered: []told{start("instance.live_migration_pre", actionPayload)},
+				left: []told{dest(end("instance.live_migration_pre", actionPayload))}},
+			{step: structs.StepMigrate, left: []told{source(start("instance.live_migration_post", actionPayload)), dest(start("instance.live_migration_post_dest", actionPayload))}},
+			{step: structs.StepRollback, entered: []told{start("instance.live_migration_rollback_dest", actionPayload)},
+				left: []told{early(dest(end("instance.live_migration_rollback_dest", actionPayload)))}},
+		},
+		done:    []told{dest(end("instance.live_migration_post_dest", actionPayload)), early(source(end("instance.live_migration_post", actionPayload)))},
+		undoing: []told{source(start("instance.live_migration_rollback", actionPayload))},
+		undone:  []told{source(end("instance.live_migration_rollback", actionPayload))},
+		signals: map[structs.MigrationSignal][]told{
+			structs.SignalAbort: {source(start("instance.live_migration_abort", actionPayload)), source(end("instance.live_migration_abort", actionPayload))},
+			structs.SignalForceComplete: {source(start("instance.live_migration_force_complete", actionPayload)),
+				source(end("instance.live_migration_force_complete", actionPayload))}}},
 }
 
 var operationTable = func() map[structs.OperationKind]*operationEvents {
@@ -165,10 +215,15 @@ func operationChanged(c *translation, e *event.Event) {
 			c.operationTold(op, row.begun, nil, false)
 		}
 	case op.Status == structs.OpSucceeded:
+		c.passed(op, before, row)
 		c.operationTold(op, row.done, nil, alone)
 	case op.Status == structs.OpFailed && row.unplaced != nil && (op.ErrorKind == structs.KindNoCapacity || before.HostID == ""):
 		c.operationTold(op, row.unplaced, faultOf(op), false)
 	case op.Status == structs.OpFailed:
+		c.passed(op, before, row)
+		if before.Status == structs.OpUndoing {
+			c.operationTold(op, row.undone, nil, false)
+		}
 		c.operationTold(op, row.failed, faultOf(op), false)
 	case row.placed && before.HostID == "" && op.HostID != "":
 		c.operationTold(op, row.begun, nil, false)
@@ -177,6 +232,29 @@ func operationChanged(c *translation, e *event.Event) {
 		left.HostID = before.HostID
 		c.operationTold(&left, row.failed, faultOf(op), false)
 		c.placing(op)
+	case op.Signal != before.Signal:
+		c.operationTold(op, row.signals[op.Signal], nil, false)
+	case op.Step != before.Step || op.Status != before.Status:
+		c.passed(op, before, row)
+	}
+}
+
+// passed tells what lies between two steps. A step that failed is not left: what follows tells of that.
+func (c *translation) passed(op, before *structs.Operation, row *operationEvents) {
+	undoes := op.Status == structs.OpUndoing && before.Status != structs.OpUndoing
+	failed := undoes || op.Status == structs.OpFailed && before.Status != structs.OpUndoing
+	for _, s := range row.steps {
+		if s.step == before.Step && !failed {
+			c.operationTold(op, s.left, nil, false)
+		}
+	}
+	if undoes {
+		c.operationTold(op, row.undoing, nil, false)
+	}
+	for _, s := range row.steps {
+		if s.step == op.Step && !op.Status.Final() {
+			c.operationTold(op, s.entered, nil, false)
+		}
 	}
 }
 
@@ -231,7 +309,7 @@ func (c *translation) operationTold(op *structs.Operation, events []told, fault 
 func (c *translation) operationEvent(op *structs.Operation, t told, by string, ins *structs.Instance, fault map[string]any) {
 	host := ""
 	if by == binaryCompute {
-		host = cmp.Or(c.hostName(op.HostID), ins.Host)
+		host = cmp.Or(c.hostName(t.on.hostOf(op)), ins.Host)
 	}
 	failed := strings.HasSuffix(t.event, ".error")
 	if !failed {

@@ -100,6 +100,15 @@ func rebuildPayload(c *translation, ins *structs.Instance, op *structs.Operation
 	return object("InstanceActionRebuildPayload", "1.10", c.actionData(ins, op, fault, map[string]any{"trusted_image_certificates": certificates(ins)}))
 }
 
+// resizePrepPayload names the flavor to come; a migration's is the one that is.
+func resizePrepPayload(c *translation, ins *structs.Instance, op *structs.Operation, fault map[string]any) map[string]any {
+	flavor := op.Args.NewFlavor
+	if flavor == nil {
+		flavor = &ins.Flavor
+	}
+	return object("InstanceActionResizePrepPayload", "1.4", c.actionData(ins, op, fault, map[string]any{"new_flavor": flavorPayload(flavor, nil)}))
+}
+
 func rescuePayload(c *translation, ins *structs.Instance, op *structs.Operation, fault map[string]any) map[string]any {
 	image := op.Args.ImageID
 	if image == "" {

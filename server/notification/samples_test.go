@@ -47,16 +47,20 @@ var sampleScripts = map[string]string{
 	"instance-snapshot-start": "host create createImage", "instance-snapshot-end": "host create createImage",
 	"instance-trigger_crash_dump-start": "host create trigger_crash_dump", "instance-trigger_crash_dump-end": "host create trigger_crash_dump",
 	"instance-update": "", "instance-update-tags-action": "host create tags",
-	"instance-resize-start": "host create raw/resize", "instance-resize-end": "host create raw/resize", "instance-resize-error": "host create raw/resize!",
-	"instance-resize_finish-start": "host create raw/resize", "instance-resize_finish-end": "host create raw/migrate",
-	"instance-resize_confirm-start": "host create raw/confirmResize", "instance-resize_confirm-end": "host create raw/confirmResize",
-	"instance-resize_revert-start": "host create raw/revertResize", "instance-resize_revert-end": "host create raw/revertResize",
-	"instance-evacuate":                 "host create raw/evacuate",
-	"compute_task-migrate_server-error": "image host create raw/migrate!!", "compute_task-rebuild_server-error": "image host create raw/evacuate!!",
-	"instance-live_migration_pre-start": "host create raw/live-migration", "instance-live_migration_pre-end": "host create raw/live-migration",
-	"instance-live_migration_post-start": "host create raw/live-migration", "instance-live_migration_post-end": "host create raw/live-migration",
-	"instance-live_migration_post_dest-start": "host create raw/live-migration", "instance-live_migration_post_dest-end": "host create raw/live-migration",
-	"instance-live_migration_rollback-start": "host create raw/live-migration!", "instance-live_migration_rollback-end": "host create raw/live-migration!",
+	"instance-resize_prep-start": "host create host2 resize", "instance-resize_prep-end": "host create host2 resize",
+	"instance-resize-start": "host create host2 resize", "instance-resize-end": "host create host2 resize", "instance-resize-error": "host create host2 resize!import",
+	"instance-resize_finish-start": "host create host2 resize", "instance-resize_finish-end": "host create host2 migrate",
+	"instance-resize_confirm-start": "host create host2 resize confirmResize", "instance-resize_confirm-end": "host create host2 resize confirmResize",
+	"instance-resize_revert-start": "host create host2 resize revertResize", "instance-resize_revert-end": "host create host2 resize revertResize",
+	"instance-evacuate":                 "host create host-down host2 evacuate",
+	"compute_task-migrate_server-error": "image host create migrate", "compute_task-rebuild_server-error": "image host create host-down evacuate",
+	"instance-live_migration_pre-start": "host create host2 live-migration", "instance-live_migration_pre-end": "host create host2 live-migration",
+	"instance-live_migration_post-start": "host create host2 live-migration", "instance-live_migration_post-end": "host create host2 live-migration",
+	"instance-live_migration_post_dest-start": "host create host2 live-migration", "instance-live_migration_post_dest-end": "host create host2 live-migration",
+	"instance-live_migration_rollback-start": "host create host2 live-migration!migrate", "instance-live_migration_rollback-end": "host create host2 live-migration!migrate",
+	"instance-live_migration_rollback_dest-start": "host create host2 live-migration!migrate", "instance-live_migration_rollback_dest-end": "host create host2 live-migration!migrate",
+	"instance-live_migration_abort-start": "host create host2 moving abort", "instance-live_migration_abort-end": "host create host2 moving abort",
+	"instance-live_migration_force_complete-start": "host create host2 moving force_complete", "instance-live_migration_force_complete-end": "host create host2 moving force_complete",
 	"keypair-create-start": "keypair", "keypair-create-end": "keypair", "keypair-import-start": "import", "keypair-import-end": "import",
 	"keypair-delete-start": "keypair keypair-delete", "keypair-delete-end": "keypair keypair-delete",
 	"libvirt-connect-error":               "host host-sick",
@@ -67,42 +71,25 @@ var sampleScripts = map[string]string{
 
 // sampleDiffers are the fields that differ from the sample's for a reason.
 var sampleDiffers = map[string]string{
-	"instance-create-start":                   "task_state",       // the step that is to come; Nova's sample is from before it is set
-	"instance-create-error":                   "task_state state", // told when the operation has ended, as all errors
-	"instance-reboot-start":                   "task_state",       // rebooting_hard from beginning to end
-	"instance-reboot-error":                   "task_state state",
-	"instance-rebuild-error":                  "task_state state",
-	"instance-pause-end":                      "power_state", // Nova's fake driver changes no power state
-	"instance-unpause-start":                  "power_state",
-	"instance-suspend-end":                    "power_state",
-	"instance-resume-start":                   "power_state",
-	"instance-rescue-end":                     "power_state", // the rescue image runs
-	"instance-unrescue-start":                 "power_state",
-	"instance-shelve_offload-end":             "power_state", // there is no guest any more
-	"instance-unshelve-start":                 "power_state task_state",
-	"instance-delete-start_compute_down":      "power_state",
-	"instance-delete-end_compute_down":        "power_state",
-	"instance-soft_delete-end":                "power_state",
-	"instance-restore-start":                  "power_state",
-	"instance-update":                         "state task_state power_state tags publisher", // the one before Nova's sample: an instance is made
-	"instance-resize-start":                   "task_state state",                            // the states are those of the operation, which is another package's
-	"instance-resize-end":                     "task_state state",
-	"instance-resize-error":                   "task_state state",
-	"instance-resize_finish-start":            "task_state state",
-	"instance-resize_finish-end":              "task_state state",
-	"instance-resize_confirm-start":           "task_state state",
-	"instance-resize_revert-start":            "task_state state",
-	"instance-evacuate":                       "task_state",
-	"instance-live_migration_rollback-end":    "task_state",
-	"instance-live_migration_rollback-start":  "task_state",
-	"instance-live_migration_post_dest-end":   "task_state",
-	"instance-live_migration_post_dest-start": "task_state",
-	"instance-live_migration_post-end":        "task_state",
-	"instance-live_migration_post-start":      "task_state",
-	"instance-live_migration_pre-end":         "task_state",
-	"instance-live_migration_pre-start":       "task_state",
-	"compute_task-migrate_server-error":       "state",
-	"compute_task-rebuild_server-error":       "state",
+	"instance-create-start":              "task_state",       // the step that is to come; Nova's sample is from before it is set
+	"instance-create-error":              "task_state state", // told when the operation has ended, as all errors
+	"instance-reboot-start":              "task_state",       // rebooting_hard from beginning to end
+	"instance-reboot-error":              "task_state state",
+	"instance-rebuild-error":             "task_state state",
+	"instance-pause-end":                 "power_state", // Nova's fake driver changes no power state
+	"instance-unpause-start":             "power_state",
+	"instance-suspend-end":               "power_state",
+	"instance-resume-start":              "power_state",
+	"instance-rescue-end":                "power_state", // the rescue image runs
+	"instance-unrescue-start":            "power_state",
+	"instance-shelve_offload-end":        "power_state", // there is no guest any more
+	"instance-unshelve-start":            "power_state task_state",
+	"instance-delete-start_compute_down": "power_state",
+	"instance-delete-end_compute_down":   "power_state",
+	"instance-soft_delete-end":           "power_state",
+	"instance-restore-start":             "power_state",
+	"instance-resize-error":              "task_state",                                  // told when the operation has ended
+	"instance-update":                    "state task_state power_state tags publisher", // the one before Nova's sample: an instance is made
 }
 
 // TestSamples compares what is told with Nova's samples (doc/notification_samples): the same objects of the same versions with the same fields of the same types,

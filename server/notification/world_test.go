@@ -112,6 +112,8 @@ func (w *world) operation(kind structs.OperationKind) {
 	case structs.OpSnapshot, structs.OpBackup, structs.OpShelve:
 		req.Operation.Args.NewImageID = structs.ImageID(nomadlike.NewUUID())
 		req.Image = &structs.Image{ID: req.Operation.Args.NewImageID, Status: structs.ImageQueued}
+	case structs.OpResize:
+		req.Operation.Args.NewFlavor = &structs.Flavor{ID: "f2", Name: "other_flavor", VCPUs: 1, MemoryMiB: 256, RootGiB: 1, RxTxFactor: 1, Public: true}
 	case structs.OpRescue:
 		req.Operation.Args.ImageID = "rescue-image"
 	case structs.OpSetPassword:
@@ -140,14 +142,10 @@ func (w *world) lock(on bool, reason *string) {
 
 func refused(*structs.Operation) string { return "the driver refused" }
 
-// script does what its words say, in their order. A word with ! fails.
+// script does what its words say, in their order. A word with ! fails, with a step's name behind it at that step.
 func (w *world) script(words string) {
 	for word := range strings.FieldsSeq(words) {
-		if kind, raw := strings.CutPrefix(word, "raw/"); raw {
-			w.raw(kind)
-			continue
-		}
-		kind, fails := strings.CutSuffix(word, "!")
+		kind, at, fails := strings.Cut(word, "!")
 		if step := steps[kind]; step != nil {
 			step(w)
 			w.collect()
@@ -158,35 +156,19 @@ func (w *world) script(words string) {
 		} else {
 			w.operation(structs.OperationKind(kind))
 		}
-		if fails {
+		if at != "" {
+			w.drive(func(op *structs.Operation) string {
+				if op.Step == structs.StepName(at) && op.Status == structs.OpRunning {
+					return "the driver refused"
+				}
+				return ""
+			})
+		} else if fails {
 			w.drive(refused)
 		} else {
 			w.drive(nil)
 		}
 	}
-}
-
-// raw records an operation that no table of this program knows, from its beginning to its end: success, with ! failure, with !! for want of a host.
-func (w *world) raw(word string) {
-	kind := strings.TrimRight(word, "!")
-	op := structs.Operation{ID: structs.OperationID(nomadlike.NewUUID()), InstanceID: w.id, ProjectID: "p", UserID: "admin", Kind: structs.OperationKind(kind),
-		Status: structs.OpRunning, HostID: w.core.Stale().HostByName("compute").ID, UpdatedAt: w.tick()}
-	write := func(op structs.Operation) {
-		w.core.Write(func(tx *state.Txn) {
-			tx.PutOperation(&op)
-			tx.PutInstance(tx.Instance(w.id).Copy())
-		})
-		w.collect()
-	}
-	write(op)
-	op.Status = structs.OpSucceeded
-	if kind != word {
-		op.Status, op.Error, op.ErrorKind = structs.OpFailed, "it failed", structs.KindInternal
-		if strings.HasSuffix(word, "!!") {
-			op.ErrorKind = structs.KindNoCapacity
-		}
-	}
-	write(op)
 }
 
 // steps are the words of scripts beside the kinds of operations.
@@ -199,6 +181,21 @@ var steps = map[string]func(w *world){
 			tx.PutHost(c)
 		})
 	},
+	"host2": func(w *world) {
+		h := w.core.AddHost("host2")
+		w.core.Write(func(tx *state.Txn) {
+			c := h.Copy()
+			c.Driver = "libvirt"
+			tx.PutHost(c)
+		})
+	},
+	"moving": func(w *world) {
+		w.core.Hold = func(op *structs.Operation) bool { return op.Step == structs.StepMigrate }
+		w.operation(structs.OpLiveMigrate)
+		w.drive(nil)
+	},
+	"abort":          func(w *world) { w.signal(structs.SignalAbort) },
+	"force_complete": func(w *world) { w.signal(structs.SignalForceComplete) },
 	"host-down": func(w *world) {
 		h := w.core.Stale().HostByName("compute")
 		_, err := fsm.HostStatus.Propose(w.t.Context(), w.core, &structs.HostStatusRequest{Now: w.tick(),
@@ -289,6 +286,13 @@ var steps = map[string]func(w *world){
 		_, err := fsm.AggregateDelete.Propose(w.t.Context(), w.core, &structs.AggregateDeleteRequest{ID: 1})
 		must(w.t, err)
 	},
+}
+
+func (w *world) signal(s structs.MigrationSignal) {
+	ins := w.core.Stale().Instance(w.id)
+	_, err := fsm.MigrationSignal.Propose(w.t.Context(), w.core, &structs.MigrationSignalRequest{InstanceID: w.id, MigrationID: ins.MigrationID, Signal: s, Now: w.tick(),
+		Statuses: []structs.MigrationStatus{structs.MigrationRunning}})
+	must(w.t, err)
 }
 
 func (w *world) keypair(public string) {

@@ -27,9 +27,9 @@ func (c *Client) serveDisks(ctx context.Context, st rpc.Stream) error {
 	if _, err := c.hostOf(req.HostID); err != nil {
 		return err
 	}
-	files, err := runner.Exported(c.cfg.Scratch, req.MigrationID)
+	files, err := runner.Exported(c.cfg.Scratch, req.InstanceID, req.MigrationID)
 	if req.Release && (err == nil || structs.IsKind(err, structs.KindNotFound)) {
-		return errors.Join(os.RemoveAll(runner.ExportDir(c.cfg.Scratch, req.MigrationID)), st.Send(&structs.DiskChunk{}))
+		return errors.Join(runner.RemoveMoved(runner.ExportDir(c.cfg.Scratch, req.InstanceID, req.MigrationID)), st.Send(&structs.DiskChunk{}))
 	}
 	if err != nil {
 		return err

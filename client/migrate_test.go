@@ -310,6 +310,34 @@ func TestHostLostWhileMoving(t *testing.T) {
 	}
 }
 
+// An instance that is deleted in the middle of a move leaves neither guest nor disks on either host.
+func TestDeleteWhileMoving(t *testing.T) {
+	t.Parallel()
+	for _, one := range []struct {
+		kind   structs.OperationKind
+		method string
+	}{{structs.OpResize, "import"}, {structs.OpResize, "start"}, {structs.OpLiveMigrate, "prepare"}, {structs.OpLiveMigrate, "arrive"}} {
+		t.Run(fmt.Sprintf("%s/%s", one.kind, one.method), func(t *testing.T) {
+			t.Parallel()
+			p := newPair(t)
+			g := p.dest.drv.hold(one.method, false)
+			p.operate(p.id, one.kind)
+			<-g.entered
+			p.operate(p.id, structs.OpDelete)
+			p.dest.drv.release(one.method)
+			p.untilVM(p.id, structs.VMDeleted)
+			require.Empty(t, p.claims())
+			for _, n := range []*node{p.source, p.dest} {
+				eventually(t, "no guest on "+n.name, func() bool { return n.guest(p.id) == nil })
+				eventually(t, "no disks on "+n.name, func() bool {
+					left, err := os.ReadDir(n.scratch())
+					return os.IsNotExist(err) || len(left) == 0
+				})
+			}
+		})
+	}
+}
+
 // An instance whose host is down is built anew on another one; when the host is back, what is left there goes, and the migration is complete.
 func TestEvacuate(t *testing.T) {
 	t.Parallel()

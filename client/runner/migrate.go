@@ -14,23 +14,30 @@ import (
 // The steps of operations with two hosts. Those of the source and of the destination may run in one process, or in none that still lives when the other is
 // done: nothing passes between them but the operation's record and the exported files.
 
+// Disks on their way lie in scratch/move-INSTANCE/export-MIGRATION or import-MIGRATION: all of an instance's go with its guest, and none is taken for those
+// of an earlier migration.
 const (
-	exportPrefix = "export-"
-	importPrefix = "import-"
+	movePrefix   = "move-"
 	manifestFile = "complete" // in an export's folder once all of its files are whole
 )
 
-// ExportDir is where a host leaves the disks that another host fetches for a migration.
-func ExportDir(scratch string, m structs.MigrationID) string {
-	return filepath.Join(scratch, exportPrefix+string(m))
+func moveDir(scratch string, id structs.InstanceID) string {
+	return filepath.Join(scratch, movePrefix+string(id))
+}
+
+// ExportDir is where a host leaves the disks of an instance that another host fetches for a migration.
+func ExportDir(scratch string, id structs.InstanceID, m structs.MigrationID) string {
+	return filepath.Join(moveDir(scratch, id), "export-"+string(m))
 }
 
 // Exported returns the files of a migration's export, with KindNotFound where there is none that is whole.
-func Exported(scratch string, m structs.MigrationID) ([]string, error) {
-	dir := ExportDir(scratch, m)
-	if filepath.Base(dir) != exportPrefix+string(m) { // an id that is a path
-		return nil, structs.Errorf(structs.KindInvalid, "migration id %q is not one", m)
+func Exported(scratch string, id structs.InstanceID, m structs.MigrationID) ([]string, error) {
+	for _, s := range []string{string(id), string(m)} {
+		if s != filepath.Base(s) || s == ".." || s == "." {
+			return nil, structs.Errorf(structs.KindInvalid, "%q is no id", s)
+		}
 	}
+	dir := ExportDir(scratch, id, m)
 	if _, err := os.Stat(filepath.Join(dir, manifestFile)); err != nil {
 		return nil, structs.Errorf(structs.KindNotFound, "no disks are exported for migration %s", m)
 	}
@@ -47,10 +54,21 @@ func Exported(scratch string, m structs.MigrationID) ([]string, error) {
 	return files, nil
 }
 
-func (j *job) exportDir() string { return ExportDir(j.r.cfg.Scratch, j.work.Operation.MigrationID) }
+// RemoveMoved removes a folder of disks that are no longer needed, and the instance's when it was the last.
+func RemoveMoved(dir string) error {
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	_ = os.Remove(filepath.Dir(dir)) // the other side's may be there, where one agent has both hosts
+	return nil
+}
+
+func (j *job) exportDir() string {
+	return ExportDir(j.r.cfg.Scratch, j.work.Instance.ID, j.work.Operation.MigrationID)
+}
 
 func (j *job) importDir() string {
-	return filepath.Join(j.r.cfg.Scratch, importPrefix+string(j.work.Operation.MigrationID))
+	return filepath.Join(moveDir(j.r.cfg.Scratch, j.work.Instance.ID), "import-"+string(j.work.Operation.MigrationID))
 }
 
 // stays reports whether source and destination are one host.
@@ -101,9 +119,9 @@ func stepImport(ctx context.Context, j *job) (structs.PowerState, error) {
 	}
 	dir := j.importDir()
 	if j.imported(ctx) { // before an agent's restart; the source may have removed the disks since
-		return structs.PowerShutdown, os.RemoveAll(dir)
+		return structs.PowerShutdown, RemoveMoved(dir)
 	}
-	export := structs.DisksRequest{HostID: m.SourceID, MigrationID: m.ID}
+	export := structs.DisksRequest{HostID: m.SourceID, InstanceID: m.InstanceID, MigrationID: m.ID}
 	if err := j.r.cfg.Fetch(ctx, j.work.Peer, export, dir); err != nil {
 		return structs.PowerNoState, err
 	}
@@ -111,7 +129,7 @@ func stepImport(ctx context.Context, j *job) (structs.PowerState, error) {
 		return structs.PowerNoState, err
 	}
 	export.Release = true
-	if err := errors.Join(os.RemoveAll(dir), j.r.cfg.Fetch(ctx, j.work.Peer, export, dir)); err != nil {
+	if err := errors.Join(RemoveMoved(dir), j.r.cfg.Fetch(ctx, j.work.Peer, export, dir)); err != nil {
 		j.r.cfg.Logger.Warn("disks that were imported are not removed yet; they are in a day, or when the migration ends", "migration_id", m.ID, "error", err)
 	}
 	return structs.PowerShutdown, nil
@@ -140,7 +158,7 @@ func stepBoot(ctx context.Context, j *job) (structs.PowerState, error) {
 
 // stepDiscard removes what arrived. Where the guest never left, it gets its old flavor; its disk stays as large as it was made.
 func stepDiscard(ctx context.Context, j *job) (structs.PowerState, error) {
-	if err := os.RemoveAll(j.importDir()); err != nil {
+	if err := RemoveMoved(j.importDir()); err != nil {
 		return structs.PowerNoState, err
 	}
 	if !j.stays() {
@@ -161,7 +179,7 @@ func stepDiscard(ctx context.Context, j *job) (structs.PowerState, error) {
 
 // stepReturn starts the guest again that stayed behind, unless its instance was stopped.
 func stepReturn(ctx context.Context, j *job) (structs.PowerState, error) {
-	if err := os.RemoveAll(j.exportDir()); err != nil {
+	if err := RemoveMoved(j.exportDir()); err != nil {
 		return j.power(ctx), err
 	}
 	m, err := j.migration()
@@ -176,11 +194,8 @@ func stepReturn(ctx context.Context, j *job) (structs.PowerState, error) {
 
 // stepForget destroys the guest that stayed behind.
 func stepForget(ctx context.Context, j *job) (structs.PowerState, error) {
-	if err := os.RemoveAll(j.exportDir()); err != nil {
-		return structs.PowerNoState, err
-	}
 	if j.stays() {
-		return j.power(ctx), nil
+		return j.power(ctx), RemoveMoved(j.exportDir())
 	}
 	return stepDestroy(ctx, j)
 }

@@ -72,7 +72,7 @@ func SweepScratch(dir string, now time.Time) error {
 	for _, e := range entries {
 		info, err := e.Info()
 		ours := func(prefix string) bool { return strings.HasPrefix(e.Name(), prefix) }
-		if err != nil || !slices.ContainsFunc([]string{snapshotPrefix, exportPrefix, importPrefix}, ours) || now.Sub(info.ModTime()) < scratchAge {
+		if err != nil || !slices.ContainsFunc([]string{snapshotPrefix, movePrefix}, ours) || now.Sub(info.ModTime()) < scratchAge {
 			continue
 		}
 		errs = append(errs, os.RemoveAll(filepath.Join(dir, e.Name())))

@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"errors"
+	"os"
 	"strings"
 
 	"github.com/kilonova-cloud/kilonova/nomadlike/operation"
@@ -197,7 +198,11 @@ func stepSetPassword(ctx context.Context, j *job) (structs.PowerState, error) {
 	return structs.PowerNoState, j.r.cfg.Driver.SetAdminPassword(ctx, &driver.PasswordRequest{InstanceRef: *j.ref(), Password: j.work.Operation.Args.Secret})
 }
 
+// stepDestroy removes the guest and all that is left here of its moves.
 func stepDestroy(ctx context.Context, j *job) (structs.PowerState, error) {
+	if err := os.RemoveAll(moveDir(j.r.cfg.Scratch, j.work.Instance.ID)); err != nil {
+		return j.power(ctx), err
+	}
 	return structs.PowerNoState, j.r.cfg.Driver.Destroy(ctx, &driver.DestroyRequest{InstanceRef: *j.ref(), DestroyDisks: true})
 }
 

@@ -125,6 +125,7 @@ type MigrationProgress struct {
 // DisksRequest asks a host's client for the disks that it exported for a migration. With Release it may remove them: they have arrived.
 type DisksRequest struct {
 	HostID      HostID      `codec:"h"`
+	InstanceID  InstanceID  `codec:"i"`
 	MigrationID MigrationID `codec:"m"`
 	Release     bool        `codec:"r"`
 }

@@ -129,10 +129,8 @@ func checkReady(tx *state.Txn, ins *structs.Instance, t *operation.Table) error 
 	if err := t.Check(ins); err != nil {
 		return err
 	}
-	for _, s := range t.Steps {
-		if s.Needs != "" && h.Methods != nil && !slices.Contains(h.Methods, s.Needs) {
-			return structs.Errorf(structs.KindNotSupported, "The driver %s of the instance's host cannot %s.", h.Driver, t.Action)
-		}
+	if !t.FromDown && t.Lacks(h.Methods) != "" {
+		return structs.Errorf(structs.KindNotSupported, "The driver %s of the instance's host cannot %s.", h.Driver, t.Action)
 	}
 	return nil
 }

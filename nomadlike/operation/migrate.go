@@ -8,9 +8,10 @@ import (
 
 // cold are the steps that take an instance to another host or flavor with its guest switched off. The guest stays behind on the source, off, until the
 // migration is confirmed; where source and destination are one host, its flavor is changed there.
-func cold(k structs.OperationKind, action, event string, as structs.MigrationType) Table {
+func cold(k structs.OperationKind, action, event string, as structs.MigrationType, needsOne ...string) Table {
 	return Table{
-		Kind: k, Action: action, Event: event, Builds: true, Moves: as, MigrationDone: structs.MigrationFinished, Allow: from(structs.VMActive, structs.VMStopped),
+		NeedsOne: needsOne,
+		Kind:     k, Action: action, Event: event, Builds: true, Moves: as, MigrationDone: structs.MigrationFinished, Allow: from(structs.VMActive, structs.VMStopped),
 		Steps: []Step{
 			{Name: structs.StepPlace, On: OnServer, Deadline: time.Minute, Retries: 1, Task: structs.TaskResizePrep, Migration: structs.MigrationPreMigrating},
 			{Name: structs.StepPowerOff, On: OnSource, Undo: structs.StepReturn, Deadline: time.Minute, WaitsForGuest: true, Retries: 1, Backoff: time.Second,
@@ -43,8 +44,8 @@ func notReturned(op *structs.Operation, o structs.Outcome) bool {
 
 // migrateTables take instances from host to host.
 var migrateTables = []Table{
-	cold(structs.OpResize, "resize", "compute_resize_instance", structs.MigrationResize),
-	cold(structs.OpMigrate, "migrate", "compute_resize_instance", structs.MigrationCold),
+	cold(structs.OpResize, "resize", "compute_resize_instance", structs.MigrationResize, "ExportDisks", "Resize"),
+	cold(structs.OpMigrate, "migrate", "compute_resize_instance", structs.MigrationCold, "ExportDisks"),
 	{
 		Kind: structs.OpConfirmResize, Action: "confirmResize", Event: "compute_confirm_resize", Ends: true, MigrationDone: structs.MigrationConfirmed,
 		Allow: from(structs.VMResized),

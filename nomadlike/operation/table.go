@@ -10,6 +10,7 @@ package operation
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
@@ -76,6 +77,8 @@ type Table struct {
 	MigrationDone structs.MigrationStatus
 	// Ends says that the operation is about an earlier migration, which is finished and waits to be confirmed or reverted.
 	Ends bool
+	// NeedsOne are methods of the driver contract of which the instance's host must have one; see Step.Needs.
+	NeedsOne []string
 	// FromDown says that the instance's host must be down, where others need it up.
 	FromDown bool
 	// Advice is what a user can do when it failed; "" where Breaks never holds.
@@ -106,6 +109,22 @@ func (t *Table) Check(ins *structs.Instance) error {
 		return refuse("launched_at", "None")
 	}
 	return nil
+}
+
+// Lacks names what a host's driver would need for the operation and does not have; "" is nothing. A driver that did not say what it has is believed.
+func (t *Table) Lacks(methods []string) string {
+	if methods == nil {
+		return ""
+	}
+	for _, s := range t.Steps {
+		if s.Needs != "" && s.On != OnDest && !slices.Contains(methods, s.Needs) {
+			return s.Needs
+		}
+	}
+	if len(t.NeedsOne) > 0 && !slices.ContainsFunc(t.NeedsOne, func(m string) bool { return slices.Contains(methods, m) }) {
+		return strings.Join(t.NeedsOne, " or ")
+	}
+	return ""
 }
 
 func never(*structs.Operation, structs.Outcome) bool  { return false }

@@ -83,10 +83,11 @@ func TestActionsThatTheDriverLacks(t *testing.T) {
 	h := c.core.AddHost("host-1")
 	c.small()
 	id := c.boot("alice", map[string]any{"imageRef": c.cirros().ID})
+	c.large()
 	poor := *h
 	poor.Methods = []string{"Resume"}
 	propose(t, c.core, fsm.HostRegister, &structs.HostRegisterRequest{Host: poor})
-	for _, body := range []string{`{"pause": null}`, `{"suspend": null}`, `{"rescue": {}}`, `{"changePassword": {"adminPass": ""}}`} {
+	for _, body := range []string{`{"pause": null}`, `{"suspend": null}`, `{"rescue": {}}`, `{"changePassword": {"adminPass": ""}}`, `{"resize": {"flavorRef": "2"}}`} {
 		if a := c.act(501, "alice", "2.104", id, body); !strings.Contains(string(a.body), "cannot") {
 			t.Errorf("%s: %s", body, a.body)
 		}

@@ -12,10 +12,11 @@ import (
 // Move is what an instance that has a host asks of another one.
 type Move struct {
 	Source   structs.HostID
-	Driver   string // of the source; both hosts have the same, so that one can read what the other writes
-	SameHost bool   // the source itself will do, where its driver can change a flavor
-	Carries  bool   // the source's driver can give the instance away
-	Needs    string // method of the driver contract by which a host takes it; "" is none
+	Driver   string            // of the source; both hosts have the same, so that one can read what the other writes
+	SameHost bool              // the source itself will do, where its driver can change a flavor
+	Carries  bool              // the source's driver can give the instance away
+	Needs    string            // method of the driver contract by which a host takes it; "" is none
+	Holds    structs.Resources // what the instance has of the source
 }
 
 // MoveOf returns what an operation that moves asks of hosts, nil for one that does not.

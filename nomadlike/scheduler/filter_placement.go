@@ -68,16 +68,17 @@ type placementCapacity struct{}
 func (placementCapacity) name() string        { return "PlacementCapacity" }
 func (placementCapacity) applies(*query) bool { return true }
 func (placementCapacity) pass(q *query, h *candidate) bool {
-	r := &q.Resources
+	r := q.needs(h.host.ID)
 	return r.VCPUs <= h.free.VCPUs && r.MemoryMiB <= h.free.MemoryMiB && r.DiskGiB <= h.free.DiskGiB
 }
 
 func (placementCapacity) why(q *query, h *candidate) string {
 	var parts []string
+	r := q.needs(h.host.ID)
 	for _, c := range []struct {
 		need, free int64
 		unit       string
-	}{{q.Resources.VCPUs, h.free.VCPUs, "VCPU"}, {q.Resources.MemoryMiB, h.free.MemoryMiB, "MB"}, {q.Resources.DiskGiB, h.free.DiskGiB, "GB of disk"}} {
+	}{{r.VCPUs, h.free.VCPUs, "VCPU"}, {r.MemoryMiB, h.free.MemoryMiB, "MB"}, {r.DiskGiB, h.free.DiskGiB, "GB of disk"}} {
 		if c.need > c.free {
 			parts = append(parts, fmt.Sprintf("needs %d %s, %d %s free", c.need, c.unit, c.free, c.unit))
 		}

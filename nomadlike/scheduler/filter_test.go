@@ -91,6 +91,19 @@ func TestPlacementFilters(t *testing.T) {
 		{name: "host", request: func(r *Request) { r.Host = "host-2" }, refused: "RequestedHost", why: `host-1: host "host-2" was asked for`},
 		{name: "host in other case", request: func(r *Request) { r.Host = "HOST-1" }},
 		{name: "avoided", request: func(r *Request) { r.Avoid = []structs.HostID{"x", hostNo(1).ID} }, refused: "AvoidHosts", why: "host-1: this operation failed there before"},
+		{name: "its own host", request: moves(Move{Source: hostNo(1).ID}), refused: "MoveHosts", why: "host-1: the instance is there already"},
+		{name: "its own host will do", request: moves(Move{Source: hostNo(1).ID, SameHost: true})},
+		{name: "its own host cannot", host: func(h *structs.Host) { h.Methods = []string{"Pause"} }, request: moves(Move{Source: hostNo(1).ID, SameHost: true}),
+			refused: "MoveHosts", why: "host-1: its driver fake cannot change an instance's flavor where it is (Resize)"},
+		{name: "its own host has its room", used: structs.Resources{MemoryMiB: 16000},
+			request: moves(Move{Source: hostNo(1).ID, SameHost: true, Holds: structs.Resources{VCPUs: 1, MemoryMiB: 1000, DiskGiB: 1}})},
+		{name: "another driver", request: moves(Move{Source: "x", Carries: true, Driver: "libvirt"}), refused: "MoveHosts",
+			why: "host-1: its driver is fake, the instance's host has libvirt"},
+		{name: "a driver that cannot take it", host: func(h *structs.Host) { h.Methods = []string{"Pause"} },
+			request: moves(Move{Source: "x", Carries: true, Driver: "fake", Needs: "ImportDisks"}), refused: "MoveHosts",
+			why: "host-1: its driver fake cannot take an instance from another host (ImportDisks)"},
+		{name: "a driver that cannot give it", request: moves(Move{Source: "x", Driver: "fake"}), refused: "MoveHosts",
+			why: "host-1: the driver fake of the instance's host cannot give it to another host"},
 		{name: "trait", request: specs("trait:COMPUTE_X", "required", "trait:COMPUTE_Y", "forbidden")},
 		{name: "trait missing", request: specs("trait:COMPUTE_Y", "required"), refused: "PlacementTraits", why: "host-1: lacks the required trait COMPUTE_Y"},
 		{name: "trait of a group", request: specs("trait_disk-1:COMPUTE_Y", "required"), refused: "PlacementTraits", why: "host-1: lacks the required trait COMPUTE_Y"},
@@ -287,3 +300,5 @@ func TestResourcesOf(t *testing.T) {
 		"resources:PCPU": "2", "resources!:VCPU": "7", "resources": "7"}
 	require.Equal(t, structs.Resources{VCPUs: 0, MemoryMiB: 128, DiskGiB: 13}, ResourcesOf(&f))
 }
+
+func moves(m Move) func(*Request) { return func(r *Request) { r.Move = &m } }

@@ -23,6 +23,8 @@ func drawHost(t *rapid.T, n int) *structs.Host {
 	h.Zone = rapid.SampledFrom([]string{"east", "west"}).Draw(t, "zone")
 	h.Traits = rapid.SampledFrom([][]string{nil, {"A"}, {"A", "B"}}).Draw(t, "traits")
 	h.Architectures = rapid.SampledFrom([][]string{{"x86_64"}, {"aarch64"}, {"i686", "x86_64"}}).Draw(t, "arch")
+	h.Driver = rapid.SampledFrom([]string{"", "other"}).Draw(t, "driver")
+	h.Methods = rapid.SampledFrom([][]string{nil, {"Resize"}, {"ImportDisks"}}).Draw(t, "methods")
 	h.Attributes = map[string]string{"rack": rapid.SampledFrom([]string{"r1", "r2"}).Draw(t, "rack")}
 	h.Disabled = chance(t, 10, "disabled")
 	if chance(t, 10, "down") {
@@ -61,6 +63,10 @@ func drawRequest(t *rapid.T, n int) Request {
 	}
 	for range rapid.IntRange(0, 2).Draw(t, "avoided") {
 		r.Avoid = append(r.Avoid, hostNo(rapid.IntRange(0, 12).Draw(t, "a")).ID)
+	}
+	if chance(t, 4, "moves") {
+		r.Move = &Move{Source: hostNo(rapid.IntRange(0, 12).Draw(t, "source")).ID, SameHost: rapid.Bool().Draw(t, "same"), Carries: !chance(t, 4, "carries"), Driver: rapid.SampledFrom([]string{"", "other", "third"}).Draw(t, "driver"),
+			Needs: "ImportDisks", Holds: structs.Resources{VCPUs: rapid.Int64Range(0, 4).Draw(t, "holds")}}
 	}
 	return r
 }

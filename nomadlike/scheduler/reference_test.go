@@ -38,7 +38,17 @@ func (m *reference) feasible(r *Request) []*structs.Host {
 
 func (m *reference) passes(r *Request, h *structs.Host) bool {
 	u := m.usage[h.ID]
-	if !u.Used.Add(r.Resources).Fits(h.Capacity(m.settings)) {
+	need := r.Resources
+	if v := r.Move; v != nil {
+		methods := h.Methods == nil || slices.Contains(h.Methods, map[bool]string{true: "Resize", false: v.Needs}[v.Source == h.ID])
+		if v.Source == h.ID && !v.SameHost || v.Source != h.ID && (!v.Carries || v.Driver != "" && v.Driver != h.Driver) || !methods {
+			return false
+		}
+		if v.Source == h.ID {
+			need = structs.Resources{VCPUs: max(need.VCPUs, v.Holds.VCPUs), MemoryMiB: max(need.MemoryMiB, v.Holds.MemoryMiB), DiskGiB: max(need.DiskGiB, v.Holds.DiskGiB)}.Sub(v.Holds)
+		}
+	}
+	if !u.Used.Add(need).Fits(h.Capacity(m.settings)) {
 		return false
 	}
 	if ok, _ := h.Schedulable(); !ok || r.Zone != "" && r.Zone != h.Zone || r.Host != "" && r.Host != h.Name || slices.Contains(r.Avoid, h.ID) {

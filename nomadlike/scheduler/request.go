@@ -26,6 +26,15 @@ type Request struct {
 	Move         *Move            // of an instance that has a host; else nil
 }
 
+// needs is what the request takes of the host beyond what its instance has there already.
+func (r *Request) needs(host structs.HostID) structs.Resources {
+	if r.Move == nil || r.Move.Source != host {
+		return r.Resources
+	}
+	had := r.Move.Holds
+	return structs.Resources{VCPUs: max(0, r.Resources.VCPUs-had.VCPUs), MemoryMiB: max(0, r.Resources.MemoryMiB-had.MemoryMiB), DiskGiB: max(0, r.Resources.DiskGiB-had.DiskGiB)}
+}
+
 // RequestOf derives the request from the evaluation's operation and instance. It is false when the operation does not
 // want a place in this moment; the rule is fsm.PlanApply's, which calls a placement of it stale.
 func RequestOf(r state.Reader, e *structs.Evaluation) (Request, bool) {
@@ -38,7 +47,7 @@ func RequestOf(r state.Reader, e *structs.Evaluation) (Request, bool) {
 		flavor = op.Args.NewFlavor
 	}
 	if move != nil { // the host that its creation asked for does not bind it
-		host = ""
+		host, move.Holds = "", ResourcesOf(&ins.Flavor)
 		if pin := op.Args.Pin; pin != nil {
 			host = pin.Host
 		}

@@ -283,12 +283,14 @@ func (w *world) settle() {
 	require.Fail(w.t, "operations do not come to an end")
 }
 
-// reconcile removes what does not belong on the hosts where something was left on purpose, as their clients do now and then.
+// reconcile removes, as clients do now and then, what does not belong on the hosts where something was left on purpose, and the guests of which it is known
+// that they may be left.
 func (w *world) reconcile() {
 	r := w.store.Snapshot()
 	for id, h := range w.hosts {
 		for guest := range h.guests {
-			if ins := r.Instance(guest); h.dirty && !h.lost && ins != nil && !belongs(r, ins, id) {
+			ins := r.Instance(guest)
+			if !h.lost && ins != nil && !belongs(r, ins, id) && (h.dirty || ins.Cleanup) {
 				delete(h.guests, guest)
 			}
 		}
@@ -311,7 +313,7 @@ func (w *world) check() {
 		require.Zero(w.t, u.Building, "nothing builds on %s", h.Name)
 		for id := range w.hosts[h.ID].guests {
 			if ins := r.Instance(id); !w.hosts[h.ID].lost && (ins == nil || !belongs(r, ins, h.ID)) {
-				require.Fail(w.t, "left behind", "guest of %s on %s", id, h.Name)
+				require.Fail(w.t, "left behind", "guest of %s on %s: %+v", id, h.Name, w.story(id))
 			}
 		}
 	}
@@ -406,4 +408,16 @@ func (w *world) replay() []byte {
 	var b bytes.Buffer
 	require.NoError(w.t, st.Snapshot().Persist(&b))
 	return b.Bytes()
+}
+
+// story is what the records say of an instance, for the message of a test that fails.
+func (w *world) story(id structs.InstanceID) (lines []string) {
+	r := w.store.Snapshot()
+	for op := range r.OperationsOfInstance(id) {
+		lines = append(lines, fmt.Sprintf("\n%s %s: source %s, dest %s, owner %s, lost %v, error %q", op.Kind, op.Status, op.SourceID, op.DestID, op.OwnerID, op.Lost, op.Error))
+		for _, h := range op.History {
+			lines = append(lines, fmt.Sprintf("\n   %s/%d undo=%v on %s: %q", h.Step, h.Attempt, h.Undo, h.HostID, h.Error))
+		}
+	}
+	return lines
 }

@@ -211,7 +211,7 @@ func checkMoment(t *rapid.T, r state.Reader, cache *Cache, batch []Request) {
 		for _, weight := range weights {
 			require.GreaterOrEqual(t, weights[p.HostID], weight-1e-9)
 		}
-		ref.take(p.HostID, batch[i].Resources)
+		ref.take(p.HostID, batch[i].needs(p.HostID))
 		u := ref.usage[p.HostID]
 		require.True(t, u.Used.Fits(r.Host(p.HostID).Capacity(ref.settings)), "planned over capacity")
 	}

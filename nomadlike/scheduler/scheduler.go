@@ -62,7 +62,7 @@ func (s *Scheduler) place(r *Request) structs.Placement {
 	if i := s.best(); i >= 0 {
 		c := &s.cache.hosts[i]
 		p.HostID = c.host.ID
-		s.cache.plan(i, r.Resources)
+		s.cache.plan(i, r.needs(c.host.ID))
 		if s.placed == nil {
 			s.placed = map[structs.InstanceID]structs.HostID{}
 		}

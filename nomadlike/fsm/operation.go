@@ -108,7 +108,7 @@ func checkReady(tx *state.Txn, ins *structs.Instance, t *operation.Table) error 
 	if operation.Places(t.Kind) && !operation.Moves(t.Kind) { // it has no host yet
 		return t.Check(ins)
 	}
-	if ins.VM == structs.VMBuilding {
+	if ins.HostID == "" || ins.VM == structs.VMBuilding { // a state that does not allow it says more than a host that is missing
 		if err := t.Check(ins); err != nil {
 			return err
 		}

@@ -20,7 +20,7 @@ var imageStates = Allow{Launched: true, NoLock: true, VM: []structs.VMState{stru
 var imageTables = []Table{
 	{
 		Kind: structs.OpSnapshot, Action: "createImage", Event: "compute_snapshot_instance", Builds: true, Allow: imageStates,
-		Steps: snapshot(structs.TaskImageSnapshot), Done: unchanged, Breaks: never,
+		Steps: snapshot(structs.TaskImageSnapshotPending), Done: unchanged, Breaks: never,
 	},
 	{
 		Kind: structs.OpBackup, Action: "createBackup", Event: "compute_backup_instance", Builds: true, Allow: imageStates,

@@ -238,10 +238,10 @@ func TestCreateImage(t *testing.T) {
 		p["instance_uuid"] != id || p["base_image_ref"] != string(from.ID) || p["mine"] != "1" || p["my_own"] != "x" {
 		t.Errorf("unexpected %+v", img)
 	}
-	if got := c.states(id); got != "ACTIVE active image_snapshot 1" {
+	if got := c.states(id); got != "ACTIVE active image_snapshot_pending 1" {
 		t.Error(got)
 	}
-	if a := c.act(409, "alice", "2.45", id, `{"createImage": {"name": "again"}}`); !strings.Contains(string(a.body), "task_state image_snapshot") {
+	if a := c.act(409, "alice", "2.45", id, `{"createImage": {"name": "again"}}`); !strings.Contains(string(a.body), "task_state image_snapshot_pending") {
 		t.Errorf("%s", a.body)
 	}
 	c.core.Drive(func(*structs.Operation) string { return "the disk is broken" })

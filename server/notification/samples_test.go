@@ -89,6 +89,7 @@ var sampleDiffers = map[string]string{
 	"instance-soft_delete-end":           "power_state",
 	"instance-restore-start":             "power_state",
 	"instance-resize-error":              "task_state",                                  // told when the operation has ended
+	"instance-snapshot-start":            "task_state",                                  // pending, as it is for its user
 	"instance-update":                    "state task_state power_state tags publisher", // the one before Nova's sample: an instance is made
 }
 

@@ -154,6 +154,8 @@ type connection struct {
 	provider *gophercloud.ProviderClient
 	endpoint gophercloud.EndpointOpts
 	native   *api.Client
+	// allProjects follows other projects' instances, too; for administrators.
+	allProjects bool
 }
 
 // connect logs in.
@@ -174,7 +176,7 @@ func (s *session) connect(ctx context.Context) (*connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &connection{provider, l.endpoint, native}, nil
+	return &connection{provider: provider, endpoint: l.endpoint, native: native}, nil
 }
 
 // redirect makes the login go to another agent than the cloud's auth URL names.

@@ -84,7 +84,7 @@ var groups = []struct {
 	words []string
 }{
 	{"Run an agent", []string{"agent"}},
-	{"Use the cloud", []string{"instance", "image", "flavor", "operation", "host", "openrc"}},
+	{"Use the cloud", []string{"instance", "image", "flavor", "operation", "migration", "host", "openrc"}},
 	{"Operate the cluster", []string{"identity", "monitor", "operator", "policy", "server", "tls"}},
 	{"Other", []string{"version"}},
 }

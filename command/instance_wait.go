@@ -108,7 +108,7 @@ func sentence(text string) string { return strings.TrimRight(text, ". ") + "." }
 // follow sends whenever something of the instance changed. Without a stream it sends on a clock. It ends with ctx.
 func (c *connection) follow(ctx context.Context, id string, operation func(*api.Operation)) <-chan struct{} {
 	changes := make(chan struct{}, 1)
-	events, err := c.native.Events(ctx, api.EventFilter{Tables: []string{"instances", "operations"}})
+	events, err := c.native.Events(ctx, api.EventFilter{Tables: []string{"instances", "operations"}, AllProjects: c.allProjects})
 	go func() {
 		if err == nil {
 			copyChanges(events, id, operation, changes)

@@ -15,6 +15,7 @@ func (c *Client) registerHostCalls() {
 	rpc.Handle(c.cfg.RPC, "Client.HostMaintenance", rpc.ServerOnly, c.hostMaintenance)
 	rpc.Handle(c.cfg.RPC, "Client.CacheImage", rpc.ServerOnly, c.cacheImage)
 	rpc.Handle(c.cfg.RPC, "Client.Diagnostics", rpc.ServerOnly, c.diagnostics)
+	rpc.Handle(c.cfg.RPC, "Client.ConsoleEndpoint", rpc.ServerOnly, c.consoleEndpoint)
 	rpc.Handle(c.cfg.RPC, "Client.MigrationProgress", rpc.ServerOnly, c.migrationProgress)
 	rpc.HandleStream(c.cfg.RPC, "Client.Disks", rpc.AnyAgent, c.serveDisks)
 }

@@ -61,3 +61,60 @@ type blind struct{ *gated }
 func (blind) Diagnostics(ctx context.Context, ref *driver.InstanceRef) (*driver.Diagnostics, error) {
 	return driver.Unsupported{}.Diagnostics(ctx, ref)
 }
+
+// A console's place is asked of the host's driver, whatever server is asked. A guest that is off has none, nor has a kind that the driver does not know.
+func TestConsoleEndpoint(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, time.Minute)
+	n := newNode(t, "host-000")
+	w.agent(n)
+	id := w.active(1)[0]
+	ctx := t.Context()
+	for kind, want := range map[string]structs.ConsoleEndpoint{"vnc": {Host: "127.0.0.1", Port: 6969}, "spice": {Host: "127.0.0.1", Port: 6969, TLSPort: 6970},
+		"serial": {Host: "127.0.0.1", Port: 6969}, "mks": {Host: "127.0.0.1", Port: 6969}} {
+		at, err := w.srv.ConsoleEndpoint(ctx, w.instance(id), kind)
+		require.NoError(t, err)
+		require.Equal(t, want, *at, kind)
+	}
+	_, err := w.srv.ConsoleEndpoint(ctx, w.instance(id), "telepathy")
+	require.True(t, structs.IsKind(err, structs.KindInvalid), "%v", err)
+	w.finish(w.operate(id, structs.OpStop))
+	_, err = w.srv.ConsoleEndpoint(ctx, w.instance(id), "vnc")
+	require.True(t, structs.IsKind(err, structs.KindConflict), "%v", err)
+	_, err = w.srv.ConsoleEndpoint(ctx, &structs.Instance{ID: "nobody", HostID: n.id}, "vnc")
+	require.True(t, structs.IsKind(err, structs.KindNotFound), "%v", err)
+	_, err = w.srv.ConsoleEndpoint(ctx, &structs.Instance{ID: id, HostID: "nowhere"}, "vnc")
+	require.True(t, structs.IsKind(err, structs.KindConflict), "%v", err)
+}
+
+// A console on a socket, or of a driver that has none, is nowhere that a proxy could reach. A password that the driver names stays on its host.
+func TestConsoleEndpointUnreachable(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, "host-000")
+	ask := func(host structs.HostID, at *driver.ConsoleEndpoint) (*structs.ConsoleEndpoint, error) {
+		c := &Client{hosts: map[structs.HostID]*Host{n.id: {driver: shown{n.drv, at}}}}
+		return c.consoleEndpoint(t.Context(), &structs.ConsoleEndpointRequest{HostID: host, InstanceID: "i", Kind: "vnc"})
+	}
+	for _, at := range []*driver.ConsoleEndpoint{{Socket: "/run/vnc.sock"}, {Host: "127.0.0.1"}, nil} {
+		_, err := ask(n.id, at)
+		require.True(t, structs.IsKind(err, structs.KindNotSupported), "%v: %v", at, err)
+	}
+	got, err := ask(n.id, &driver.ConsoleEndpoint{Host: "::1", TLSPort: 5, Password: "secret"})
+	require.NoError(t, err)
+	require.Equal(t, structs.ConsoleEndpoint{Host: "::1", TLSPort: 5}, *got)
+	_, err = ask("another", nil)
+	require.True(t, structs.IsKind(err, structs.KindNotFound), "%v", err)
+}
+
+// shown is a driver whose consoles are where a test says.
+type shown struct {
+	*gated
+	at *driver.ConsoleEndpoint
+}
+
+func (s shown) ConsoleEndpoint(ctx context.Context, req *driver.ConsoleEndpointRequest) (*driver.ConsoleEndpoint, error) {
+	if s.at == nil {
+		return driver.Unsupported{}.ConsoleEndpoint(ctx, req)
+	}
+	return s.at, nil
+}

@@ -30,6 +30,9 @@ type Core interface {
 	ConsoleOutput(ctx context.Context, ins *structs.Instance, lines int) ([]byte, error)
 	// Diagnostics has the instance's host measure its guest. KindNotSupported when the driver cannot, KindConflict when the guest does not run.
 	Diagnostics(ctx context.Context, ins *structs.Instance) (*structs.Diagnostics, error)
+	// ConsoleEndpoint asks the instance's host where the guest's console of a kind (a driver.ConsoleKind) listens. KindNotSupported when the driver or the guest
+	// has none, KindConflict when the guest does not run.
+	ConsoleEndpoint(ctx context.Context, ins *structs.Instance, kind string) (*structs.ConsoleEndpoint, error)
 	// MigrationProgress asks the source of a live migration how far it is.
 	MigrationProgress(ctx context.Context, m *structs.Migration) (*structs.MigrationProgress, error)
 	// HostPower has a host's driver act on the host itself: "startup", "shutdown" or "reboot"; HostMaintenance has it begin or end maintenance. KindNotSupported when the

@@ -35,10 +35,11 @@ type ServerConfig struct {
 	RetryInterval *string  `hcl:"retry_interval,optional"`
 	RetryMax      *int     `hcl:"retry_max_attempts,optional"` // 0: without end
 
-	TokenTTL          *string `hcl:"token_ttl,optional"`          // life of an identity token
-	ReclaimInterval   *string `hcl:"reclaim_interval,optional"`   // for how long a deleted instance can be restored
-	LeaseTTL          *string `hcl:"lease_ttl,optional"`          // how long a host is up after its last heartbeat
-	HeartbeatInterval *string `hcl:"heartbeat_interval,optional"` // how often a host renews its lease
+	TokenTTL          *string `hcl:"token_ttl,optional"`             // life of an identity token
+	ReclaimInterval   *string `hcl:"reclaim_interval,optional"`      // for how long a deleted instance can be restored
+	ShelvedOffload    *string `hcl:"shelved_offload_after,optional"` // for how long a shelved instance keeps its host, or never
+	LeaseTTL          *string `hcl:"lease_ttl,optional"`             // how long a host is up after its last heartbeat
+	HeartbeatInterval *string `hcl:"heartbeat_interval,optional"`    // how often a host renews its lease
 
 	RaftSnapshotInterval  *string `hcl:"raft_snapshot_interval,optional"`
 	RaftSnapshotThreshold *int    `hcl:"raft_snapshot_threshold,optional"` // log entries
@@ -49,6 +50,17 @@ type ServerConfig struct {
 
 	Scheduler     *SchedulerConfig     `hcl:"scheduler,block"`
 	Notifications *NotificationsConfig `hcl:"notifications,block"`
+	Consoles      *ConsolesConfig      `hcl:"consoles,block"`
+}
+
+// ConsolesConfig is the consoles block within server: where browsers reach the proxies of remote consoles. A kind without a URL cannot be asked for.
+type ConsolesConfig struct {
+	VNCURL         *string `hcl:"vnc_url,optional"` // noVNC's page
+	SPICEURL       *string `hcl:"spice_url,optional"`
+	SPICEDirectURL *string `hcl:"spice_direct_url,optional"`
+	SerialURL      *string `hcl:"serial_url,optional"` // a web socket's
+	MKSURL         *string `hcl:"mks_url,optional"`
+	TokenTTL       *string `hcl:"token_ttl,optional"` // for how long a URL that was handed out opens its console
 }
 
 // NotificationsConfig is the notifications block within server: Nova's versioned notifications and who gets them.
@@ -82,7 +94,7 @@ type AMQPConfig struct {
 	Timeout  *string  `hcl:"timeout,optional"`
 }
 
-// SchedulerConfig is the scheduler block within server. What it says of the whole cluster (all but workers) is written
+// SchedulerConfig is the scheduler block within server. What it says of the whole cluster (all but workers and resize_to_same_host) is written
 // to the replicated settings by the leader.
 type SchedulerConfig struct {
 	Workers     *int               `hcl:"workers,optional"` // evaluations in work at once on this server
@@ -91,6 +103,8 @@ type SchedulerConfig struct {
 	CPURatio    *float64           `hcl:"cpu_ratio,optional"`
 	MemoryRatio *float64           `hcl:"memory_ratio,optional"`
 	DiskRatio   *float64           `hcl:"disk_ratio,optional"`
+
+	ResizeToSameHost *bool `hcl:"resize_to_same_host,optional"` // of requests to this server
 }
 
 // ClientConfig is the client block: a compute host.

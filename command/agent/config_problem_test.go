@@ -47,6 +47,12 @@ var refusals = []struct {
 	{"three servers without addresses", "data_dir = \"DIR/data\"\nserver {\n  enabled = true\n  bootstrap_expect = 3\n}", []string{"2,1: server.retry_join: 3 servers are to start a cluster"}},
 	{"server that cannot be part of a cluster", "data_dir = \"DIR/data\"\nserver { enabled = true }", []string{"2,1: server.bootstrap_expect: without it"}},
 	{"client without a server", "data_dir = \"DIR/data\"\nclient {\n  enabled = true\n  drivers = [\"fake\"]\n}", []string{"2,1: client.retry_join: a client that is no server as well"}},
+	{"negative shelved_offload_after", "data_dir = \"DIR/data\"\nserver {\n  enabled = true\n  bootstrap_expect = 1\n  shelved_offload_after = \"-1h\"\n}",
+		[]string{`5,3: server.shelved_offload_after: -1h is negative; "0s", a duration such as "1h", or "never" is right`}},
+	{"console URLs", serverConsoles("vnc_url = \"consoles:6080\"\n    serial_url = \"http://c/\"\n    mks_url = \"https:///x\"\n    spice_url = \"http://c/#a\"\n    token_ttl = \"0s\""), []string{
+		`6,5: server.consoles.vnc_url: "consoles:6080" is no URL of a page`, `7,5: server.consoles.serial_url: "http://c/" is no URL of a web socket`,
+		`8,5: server.consoles.mks_url: "https:///x" is no URL of a page`, `9,5: server.consoles.spice_url: "http://c/#a" has a fragment`,
+		"10,5: server.consoles.token_ttl: 0s is too short"}},
 	{"encrypt no base64", serverBase + "client {\n encrypt = \"***\"\n enabled = true\n}", []string{"7,2: client.encrypt: is not base64", "keygen"}},
 	{"encrypt too short", serverBase + "client {\n encrypt = \"YWJj\"\n enabled = true\n}", []string{"7,2: client.encrypt: holds 3 bytes; 32 bytes"}},
 	{"two gossip keys", "data_dir = \"DIR/data\"\nserver {\n enabled = true\n bootstrap_expect = 1\n encrypt = \"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"\n}\n" +
@@ -228,4 +234,8 @@ func FuzzConfig(f *testing.F) {
 		_, more := resolve(l, false, *machine())
 		require.NotEmpty(t, more, "without data_dir it must be refused")
 	})
+}
+
+func serverConsoles(settings string) string {
+	return "data_dir = \"DIR/data\"\nserver {\n  enabled = true\n  bootstrap_expect = 1\n  consoles {\n    " + settings + "\n  }\n}"
 }

@@ -16,6 +16,7 @@ func (r *resolver) server() {
 	out.Enabled = value(c.Enabled, false)
 	out.TokenTTL = r.duration("server.token_ttl", c.TokenTTL, time.Hour, time.Minute)
 	out.ReclaimInterval = r.duration("server.reclaim_interval", c.ReclaimInterval, 0, 0)
+	out.ShelvedOffloadAfter = r.shelvedOffload(c.ShelvedOffload)
 	out.LeaseTTL = r.duration("server.lease_ttl", c.LeaseTTL, 30*time.Second, time.Second)
 	out.HeartbeatInterval = r.duration("server.heartbeat_interval", c.HeartbeatInterval, out.LeaseTTL/3, 100*time.Millisecond)
 	if out.HeartbeatInterval > out.LeaseTTL/2 {
@@ -32,9 +33,23 @@ func (r *resolver) server() {
 	r.scheduler()
 	r.policyFile()
 	r.notifications()
+	r.consoles()
 	if out.Enabled {
 		r.bootstrap()
 	}
+}
+
+// shelvedOffload also reads Nova's -1.
+func (r *resolver) shelvedOffload(text *string) time.Duration {
+	if text != nil && (*text == "never" || *text == "-1") {
+		return NeverOffload
+	}
+	path := "server.shelved_offload_after"
+	d := r.duration(path, text, 0, math.MinInt64)
+	if d < 0 {
+		r.refuse(path, "%s is negative; \"0s\", a duration such as \"1h\", or \"never\" is right", *text)
+	}
+	return d
 }
 
 // policyFile refuses a file that the server would start without.
@@ -59,6 +74,7 @@ func (r *resolver) policyFile() {
 func (r *resolver) scheduler() {
 	c, out := r.config.Server.Scheduler, &r.rt.Server.Scheduler
 	out.Workers = r.atLeast("server.scheduler.workers", c.Workers, max(2, runtime.NumCPU()), 1)
+	out.ResizeToSameHost = value(c.ResizeToSameHost, true)
 	out.Filters, out.Weights = c.Filters, c.Weights
 	for i, name := range c.Filters {
 		if slices.Contains(c.Filters[:i], name) {

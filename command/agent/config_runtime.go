@@ -56,7 +56,8 @@ type ServerRuntime struct {
 	// BootstrapExpect is how many servers start a new cluster together; 0 joins an existing one.
 	BootstrapExpect       int              `json:"bootstrap_expect"`
 	TokenTTL              time.Duration    `json:"token_ttl"`
-	ReclaimInterval       time.Duration    `json:"reclaim_interval"` // 0: a delete is at once and for good
+	ReclaimInterval       time.Duration    `json:"reclaim_interval"`      // 0: a delete is at once and for good
+	ShelvedOffloadAfter   time.Duration    `json:"shelved_offload_after"` // 0: at once; NeverOffload: only when somebody asks
 	LeaseTTL              time.Duration    `json:"lease_ttl"`
 	HeartbeatInterval     time.Duration    `json:"heartbeat_interval"`
 	RaftSnapshotInterval  time.Duration    `json:"raft_snapshot_interval"`
@@ -67,7 +68,21 @@ type ServerRuntime struct {
 	Scheduler             SchedulerRuntime `json:"scheduler"`
 
 	Notifications NotificationsRuntime `json:"notifications"`
+	Consoles      ConsolesRuntime      `json:"consoles"`
 }
+
+// ConsolesRuntime is which remote consoles can be asked for: those with a URL.
+type ConsolesRuntime struct {
+	VNCURL         string        `json:"vnc_url"`
+	SPICEURL       string        `json:"spice_url"`
+	SPICEDirectURL string        `json:"spice_direct_url"`
+	SerialURL      string        `json:"serial_url"`
+	MKSURL         string        `json:"mks_url"`
+	TokenTTL       time.Duration `json:"token_ttl"`
+}
+
+// NeverOffload is the ShelvedOffloadAfter of "never".
+const NeverOffload time.Duration = -time.Second
 
 // NotificationsRuntime is what is told of notifications, and to whom.
 type NotificationsRuntime struct {
@@ -97,7 +112,7 @@ type AMQPRuntime struct {
 	Timeout  time.Duration `json:"timeout"`
 }
 
-// SchedulerRuntime is the scheduler's part. A nil or empty value of what holds for the whole cluster (all but Workers)
+// SchedulerRuntime is the scheduler's part. A nil or empty value of what holds for the whole cluster (all but Workers and ResizeToSameHost)
 // was not said and leaves the replicated setting as it is.
 type SchedulerRuntime struct {
 	Workers     int                `json:"workers"`
@@ -106,6 +121,8 @@ type SchedulerRuntime struct {
 	CPURatio    *float64           `json:"cpu_ratio"`
 	MemoryRatio *float64           `json:"memory_ratio"`
 	DiskRatio   *float64           `json:"disk_ratio"`
+
+	ResizeToSameHost bool `json:"resize_to_same_host"` // holds for requests to this server
 }
 
 // ClientRuntime is the compute host's part.

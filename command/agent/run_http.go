@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/kilonova-cloud/kilonova/server/compute"
+	"github.com/kilonova-cloud/kilonova/server/compute/base"
 	"github.com/kilonova-cloud/kilonova/server/compute/proxy"
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
 	"github.com/kilonova-cloud/kilonova/server/httpapi/metrics"
@@ -89,6 +90,12 @@ func (h *httpServer) loadTLS(t TLSRuntime) error {
 	return nil
 }
 
+// computeOptions is what the configuration says of the Compute API.
+func computeOptions(s *ServerRuntime) compute.Options {
+	return compute.Options{ReclaimAfter: s.ReclaimInterval, OffloadAfter: s.ShelvedOffloadAfter, ResizeToSameHost: s.Scheduler.ResizeToSameHost,
+		Consoles: base.Consoles(s.Consoles)}
+}
+
 // handler puts the services together. The catalog names those that answer, and no others.
 func (a *agent) handler() (http.Handler, error) {
 	auth := identity.NewAuthenticator(a.server)
@@ -108,7 +115,7 @@ func (a *agent) handler() (http.Handler, error) {
 	if a.rt.Telemetry.Prometheus {
 		scrape = metrics.Handler(registry)
 	}
-	services := compute.Services(compute.Options{ReclaimAfter: a.rt.Server.ReclaimInterval}, proxy.Services{})
+	services := compute.Services(computeOptions(&a.rt.Server), proxy.Services{})
 	services = append(services, identity.Services(identity.Options{Auth: auth, TokenTTL: a.rt.Server.TokenTTL,
 		Endpoints: []identity.Endpoint{identity.Compute, identity.Identity, identity.Image, identity.Placement}})...)
 	services = append(services, image.New(image.Options{Logger: a.logger.Named("image")})...)

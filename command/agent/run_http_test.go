@@ -11,6 +11,9 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
+
+	"github.com/kilonova-cloud/kilonova/server/compute"
+	"github.com/kilonova-cloud/kilonova/server/compute/base"
 )
 
 // pipes is a listener whose connections are in memory, for a test with a clock of its own.
@@ -116,5 +119,26 @@ func TestHTTPEndsStreams(t *testing.T) {
 			require.Less(t, time.Since(begun), within)
 			close(release)
 		})
+	}
+}
+
+// The Compute API has what the configuration says.
+func TestComputeOptions(t *testing.T) {
+	t.Parallel()
+	options := func(server string) compute.Options {
+		text := "data_dir = \"DIR/data\"\nserver {\n  enabled = true\n  bootstrap_expect = 1\n" + server + "\n}\n"
+		rt, problems := load(t, "-config", writeFile(t, fixtureDir(t), "a.hcl", text))
+		require.Empty(t, problems)
+		return computeOptions(&rt.Server)
+	}
+	consoles := base.Consoles{TokenTTL: 10 * time.Minute}
+	require.Equal(t, compute.Options{ResizeToSameHost: true, Consoles: consoles}, options(""))
+	require.Equal(t, compute.Options{OffloadAfter: time.Hour, ReclaimAfter: time.Minute, Consoles: consoles},
+		options("  shelved_offload_after = \"1h\"\n  reclaim_interval = \"1m\"\n  scheduler {\n    resize_to_same_host = false\n  }"))
+	require.Equal(t, base.Consoles{VNCURL: "https://c/v", SPICEURL: "https://c/s", SPICEDirectURL: "https://c/d", SerialURL: "wss://c/", MKSURL: "https://c/m", TokenTTL: time.Hour},
+		options("  consoles {\n    vnc_url = \"https://c/v\"\n    spice_url = \"https://c/s\"\n    spice_direct_url = \"https://c/d\"\n    serial_url = \"wss://c/\"\n"+
+			"    mks_url = \"https://c/m\"\n    token_ttl = \"1h\"\n  }").Consoles)
+	for _, never := range []string{"never", "-1"} {
+		require.Negative(t, options("  shelved_offload_after = \""+never+"\"").OffloadAfter)
 	}
 }

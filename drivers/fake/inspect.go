@@ -36,14 +36,17 @@ func lastLines(b []byte, n int) []byte {
 func (d *Driver) ConsoleEndpoint(ctx context.Context, req *driver.ConsoleEndpointRequest) (e *driver.ConsoleEndpoint, err error) {
 	err = d.read(ctx, "console_endpoint", req.InstanceID, func(g *guest) error {
 		switch req.Kind {
-		case driver.ConsoleVNC, driver.ConsoleSPICE, driver.ConsoleSerial, driver.ConsoleRDP:
+		case driver.ConsoleVNC, driver.ConsoleSPICE, driver.ConsoleSerial, driver.ConsoleRDP, driver.ConsoleMKS:
 		default:
-			return invalid("console kind %q: vnc, spice, serial or rdp is right", req.Kind)
+			return invalid("console kind %q: vnc, spice, serial, mks or rdp is right", req.Kind)
 		}
 		if g.off() {
 			return wrongState(g, "shown on a console")
 		}
 		e = &driver.ConsoleEndpoint{Host: "127.0.0.1", Port: 6969}
+		if req.Kind == driver.ConsoleSPICE {
+			e.TLSPort = 6970
+		}
 		return nil
 	})
 	return e, err

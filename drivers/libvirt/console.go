@@ -34,8 +34,8 @@ func (d *Driver) ConsoleOutput(ctx context.Context, req *driver.ConsoleOutputReq
 	return text, fileError(describe("read the console log of", req.InstanceID), err)
 }
 
-// ConsoleEndpoint says where the guest's VNC server listens. Errors: ErrNotSupported for another kind of console,
-// ErrConflict for a guest that does not run or has no screen, ErrNotFound.
+// ConsoleEndpoint says where the guest's VNC server listens. Errors: ErrNotSupported for another kind of console and for a guest
+// that has no screen, ErrConflict for one that does not run, ErrNotFound.
 func (d *Driver) ConsoleEndpoint(ctx context.Context, req *driver.ConsoleEndpointRequest) (*driver.ConsoleEndpoint, error) {
 	h, err := d.configured()
 	if err != nil {
@@ -72,7 +72,7 @@ func (d *Driver) ConsoleEndpoint(ctx context.Context, req *driver.ConsoleEndpoin
 			}
 		}
 	}
-	return nil, conflict("instance %s has no VNC console: its image asks for no screen, or the driver's vnc is none", g.id)
+	return nil, driver.Errorf(driver.KindNotSupported, "instance %s has no VNC console: its image asks for no screen, or the driver's vnc is none", g.id)
 }
 
 // liveXML returns the guest's definition with what was chosen at its start: ports, device names.

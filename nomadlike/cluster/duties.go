@@ -77,14 +77,42 @@ func (s *Server) reclaim(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+func (s *Server) offloadShelved(ctx context.Context) error {
+	return s.offloadAfter(ctx, s.cfg.OffloadAfter)
+}
+
+// offloadAfter takes instances off their hosts that have been shelved for that long. One whose host is down waits for it.
+func (s *Server) offloadAfter(ctx context.Context, after time.Duration) error {
+	if after <= 0 {
+		return nil
+	}
+	var errs []error
+	r, old := s.store.Snapshot(), now().Add(-after)
+	for ins := range r.AllInstances() {
+		if ins.VM != structs.VMShelved || ins.ShelvedAt.IsZero() || ins.ShelvedAt > old || ins.OperationID != "" {
+			continue
+		}
+		if h := r.Host(ins.HostID); h == nil || h.Status == structs.HostDown {
+			continue
+		}
+		_, err := fsm.OperationCreate.Propose(ctx, asLeader{s}, &structs.OperationCreateRequest{Admin: true, Now: now(), Operation: structs.Operation{
+			ID: structs.OperationID(nomadlike.NewUUID()), InstanceID: ins.ID, ProjectID: ins.ProjectID, UserID: ins.UserID, Kind: structs.OpShelveOffload}})
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
 // reapBatch bounds one entry of the reaper.
 const reapBatch = 2000
 
 // reap removes what finished KeepFinished ago: deleted instances (unless a guest may be left on a host that is down; the oldest beyond keepDeleted go sooner)
 // with their operations and evaluations, old operations of living instances beyond the newest keepOperations, evaluations that explained something, and revocations
-// of tokens that have expired by now.
+// of tokens and the tokens of consoles that have expired by now.
 func (s *Server) reap(ctx context.Context) error {
 	r, at := s.store.Snapshot(), now()
+	if err := s.expireConsoleTokens(ctx, r, at); err != nil {
+		return err
+	}
 	old := at.Add(-s.cfg.KeepFinished)
 	var req structs.ReapRequest
 	full := func() bool {

@@ -58,6 +58,7 @@ type options struct {
 	memory bool // Raft keeps its log in memory
 
 	reclaim time.Duration // Config.ReclaimAfter
+	offload time.Duration // Config.OffloadAfter
 	duties  func() []Duty // Config.Duties of each server
 }
 
@@ -88,7 +89,7 @@ func (m *member) startWith(o options, join []string) {
 		dir = ""
 	}
 	m.Server, err = NewServer(Config{ID: m.id, Name: string(m.id), Region: "RegionOne", DataDir: dir, BootstrapExpect: m.expect, Advertise: m.addr,
-		LeaseTTL: max(o.ttl, 2*time.Second), TokenTTL: time.Hour, KeepFinished: time.Hour, ReclaimAfter: o.reclaim, Duties: duties, Raft: o.raft, Logger: testLogger(m.t)}, m.rpc, m.pool)
+		LeaseTTL: max(o.ttl, 2*time.Second), TokenTTL: time.Hour, KeepFinished: time.Hour, ReclaimAfter: o.reclaim, OffloadAfter: o.offload, Duties: duties, Raft: o.raft, Logger: testLogger(m.t)}, m.rpc, m.pool)
 	require.NoError(m.t, err)
 	go m.rpc.Serve()
 	m.gossip, err = gossip.New(gossip.Config{NodeName: string(m.id), BindAddr: net.JoinHostPort("127.0.0.1", freePort(m.t)), Local: true, Logger: testLogger(m.t),

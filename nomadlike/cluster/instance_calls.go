@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"net"
 	"time"
 
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
@@ -32,6 +33,30 @@ func (s *Server) ConsoleOutput(ctx context.Context, ins *structs.Instance, lines
 // Diagnostics asks the instance's host.
 func (s *Server) Diagnostics(ctx context.Context, ins *structs.Instance) (*structs.Diagnostics, error) {
 	return callHostOf[structs.Diagnostics](ctx, s, ins, "Client.Diagnostics", &structs.DiagnosticsRequest{HostID: ins.HostID, InstanceID: ins.ID})
+}
+
+// ConsoleEndpoint asks the instance's host. A console that listens on every address of the host is at the one that its client is reached at.
+func (s *Server) ConsoleEndpoint(ctx context.Context, ins *structs.Instance, kind string) (*structs.ConsoleEndpoint, error) {
+	e, err := callHostOf[structs.ConsoleEndpoint](ctx, s, ins, "Client.ConsoleEndpoint",
+		&structs.ConsoleEndpointRequest{HostID: ins.HostID, InstanceID: ins.ID, Kind: kind})
+	if err != nil {
+		return nil, err
+	}
+	if h := s.store.Snapshot().Host(ins.HostID); h != nil {
+		e.Host = reachable(e.Host, h)
+	}
+	return e, nil
+}
+
+// reachable is an address that a host listens on as others reach it.
+func reachable(addr string, h *structs.Host) string {
+	if ip := net.ParseIP(addr); ip == nil || !ip.IsUnspecified() {
+		return addr
+	}
+	if host, _, err := net.SplitHostPort(h.RPCAddr); err == nil {
+		return host
+	}
+	return addr
 }
 
 // MigrationProgress asks the migration's source.

@@ -32,6 +32,7 @@ func (s *Server) leaderDuties() []duty {
 		{"operation-deadlines", s.periodic("operation-deadlines", time.Second, nil, s.expireOperations)},
 		{"raft-members", s.periodic("raft-members", 10*time.Second, s.duties.signal("raft-members"), s.reconcileMembers)},
 		{"reclaimer", s.periodic("reclaimer", time.Minute, nil, s.reclaim)},
+		{"shelved-offloader", s.periodic("shelved-offloader", time.Minute, nil, s.offloadShelved)},
 		{"reaper", s.periodic("reaper", time.Minute, s.duties.signal("reaper"), s.reap)},
 	}
 	for _, d := range s.cfg.Duties {

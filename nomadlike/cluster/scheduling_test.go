@@ -92,3 +92,42 @@ func TestReclaim(t *testing.T) {
 	}, 10*time.Second, 20*time.Millisecond)
 	require.Equal(t, structs.VMActive, l.Stale().Instance(ids[1]).VM)
 }
+
+// The leader takes what has been shelved for long enough off its host, and nothing else.
+func TestOffloadShelved(t *testing.T) {
+	t.Parallel()
+	c := newClusterWith(t, 1, options{memory: true, offload: time.Millisecond})
+	l := c.leader()
+	unlimited(t, l)
+	c.host("a")
+	require.Eventually(t, func() bool { return l.Stale().HostByName("a") != nil }, 10*time.Second, 5*time.Millisecond)
+	ctx := context.Background()
+	ids, err := fsm.InstanceCreate.Propose(ctx, l, createRequest(3))
+	require.NoError(t, err)
+	c.waitActive(ids)
+	shelve := func(id structs.InstanceID, after time.Duration) {
+		op := structs.Operation{ID: structs.OperationID("shelve-" + id), InstanceID: id, Kind: structs.OpShelve}
+		op.Args.OffloadAfter = after
+		_, err := fsm.OperationCreate.Propose(ctx, l, &structs.OperationCreateRequest{Now: now(), Operation: op})
+		require.NoError(t, err)
+		require.Eventually(t, func() bool {
+			ins := l.Stale().Instance(id)
+			return ins.OperationID == "" && ins.VM == structs.VMShelved
+		}, 10*time.Second, 5*time.Millisecond)
+	}
+	for _, id := range ids[:2] {
+		shelve(id, time.Hour) // of the configuration of who asked; the leader's decides
+	}
+	for _, after := range []time.Duration{time.Hour, 0, -time.Second} {
+		require.NoError(t, l.offloadAfter(ctx, after))
+	}
+	for _, id := range ids {
+		require.Empty(t, l.Stale().Instance(id).OperationID, "it was not its time")
+	}
+	require.Eventually(t, func() bool {
+		require.NoError(t, l.offloadShelved(ctx))
+		one, two := l.Stale().Instance(ids[0]), l.Stale().Instance(ids[1])
+		return one.VM == structs.VMShelvedOffloaded && two.VM == structs.VMShelvedOffloaded && one.HostID == "" && one.ShelvedAt.IsZero()
+	}, 10*time.Second, 20*time.Millisecond)
+	require.Equal(t, structs.VMActive, l.Stale().Instance(ids[2]).VM)
+}

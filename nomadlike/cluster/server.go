@@ -44,6 +44,8 @@ type Config struct {
 	KeepFinished time.Duration
 	// ReclaimAfter is for how long an instance that was deleted softly can be restored; 0 deletes none that are so.
 	ReclaimAfter time.Duration
+	// OffloadAfter is for how long a shelved instance keeps its host; 0 and below offload none: one that is to go at once goes with its shelving.
+	OffloadAfter time.Duration
 	// HeartbeatInterval is how often clients are told to renew their leases; 0 is a third of LeaseTTL.
 	HeartbeatInterval time.Duration
 	// Duties are done by the leader beside its own, which start before them.

@@ -21,6 +21,7 @@ type Core struct {
 	BlobStore nomadlike.Blobs
 	Console   func(ins *structs.Instance, lines int) ([]byte, error)
 	Measure   func(ins *structs.Instance) (*structs.Diagnostics, error)
+	Endpoint  func(ins *structs.Instance, kind string) (*structs.ConsoleEndpoint, error)
 	Moving    func(m *structs.Migration) (*structs.MigrationProgress, error)
 	Hold      func(op *structs.Operation) bool // operations for which it holds are not driven on; nil holds none
 	Clock     func() time.Time                 // nil is time.Now

@@ -14,6 +14,14 @@ func (c *Core) Diagnostics(_ context.Context, ins *structs.Instance) (*structs.D
 	return c.Measure(ins)
 }
 
+// ConsoleEndpoint calls Endpoint.
+func (c *Core) ConsoleEndpoint(_ context.Context, ins *structs.Instance, kind string) (*structs.ConsoleEndpoint, error) {
+	if c.Endpoint == nil {
+		return nil, structs.Errorf(structs.KindNotSupported, "the driver does not have ConsoleEndpoint")
+	}
+	return c.Endpoint(ins, kind)
+}
+
 // MigrationProgress calls Moving.
 func (c *Core) MigrationProgress(_ context.Context, m *structs.Migration) (*structs.MigrationProgress, error) {
 	if c.Moving == nil {

@@ -360,14 +360,23 @@ func succeeded(tx *state.Txn, ins *structs.Instance, op *structs.Operation, o st
 		tx.DeleteImage(ins.ShelvedImageID)
 		ins.ShelvedImageID = ""
 	}
+	switch op.Kind {
+	case structs.OpShelve:
+		ins.ShelvedAt = 0
+		if op.Args.OffloadAfter != 0 {
+			ins.ShelvedAt = now
+		}
+	case structs.OpShelveOffload:
+		ins.ShelvedAt = 0
+	}
 	rotate(tx, op)
 	tx.PutInstance(ins)
-	if op.Kind == structs.OpShelve {
+	if op.Kind == structs.OpShelve && op.Args.OffloadAfter == 0 {
 		offload(tx, ins, op, now)
 	}
 }
 
-// offload takes a shelved instance off its host at once, as Nova's default shelved_offload_time of 0.
+// offload takes a shelved instance off its host at once. Else the leader does when its time has come, or an administrator.
 func offload(tx *state.Txn, ins *structs.Instance, shelve *structs.Operation, now structs.Time) {
 	id := structs.OperationID(uuid.NewSHA1(uuid.NameSpaceOID, []byte(shelve.ID+"/offload")).String())
 	next := structs.Operation{ID: id, InstanceID: ins.ID, ProjectID: shelve.ProjectID, UserID: shelve.UserID, RequestID: shelve.RequestID, Kind: structs.OpShelveOffload}

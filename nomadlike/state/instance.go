@@ -94,11 +94,12 @@ func (r Reader) InstancesOnHost(h structs.HostID) iter.Seq[*structs.Instance] {
 	return prefix(r, instanceTable, "host", string(h))
 }
 
-// PutInstance writes an instance. A new one gets its small number.
+// PutInstance writes an instance. A new one gets its small number; one that is deleted or leaves its host loses the tokens of its consoles.
 func (t *Txn) PutInstance(v *structs.Instance) {
 	if v.Num == 0 {
 		v.Num = t.NextNum("instances")
 	}
+	t.closeConsoles(v)
 	put(t, instanceTable, v)
 }
 

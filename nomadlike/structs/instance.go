@@ -151,6 +151,8 @@ type Instance struct {
 	DeletedAt    Time `codec:"deleted"`
 	// ShelvedImageID is the image that holds a shelved instance's disk; it goes with the unshelving or the instance.
 	ShelvedImageID ImageID `codec:"shi,omitempty"`
+	// ShelvedAt is since when it is shelved with its room on the host kept; 0 is not, or that it was to be offloaded at once.
+	ShelvedAt Time `codec:"sha,omitempty"`
 	// MigrationID is the open migration; "" is none.
 	MigrationID MigrationID `codec:"mig,omitempty"`
 	// Password is what the guest reported of its administrator's password, encrypted with the keypair; "" is nothing.

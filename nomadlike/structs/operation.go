@@ -1,5 +1,7 @@
 package structs
 
+import "time"
+
 // OperationKind is what an operation does; the step tables are in nomadlike/operation.
 type OperationKind string
 
@@ -158,6 +160,9 @@ type OperationArgs struct {
 	SameHost       bool    `codec:"same,omitempty"` // a resize may stay on its host
 	StayOff        bool    `codec:"off,omitempty"`  // an evacuated guest is not started
 	BlockMigration bool    `codec:"blk,omitempty"`  // a live migration copies local disks
+
+	// OffloadAfter is for how long a shelved instance keeps its host; 0 offloads it at once, and below 0 is until somebody asks.
+	OffloadAfter time.Duration `codec:"ofa,omitempty"`
 }
 
 // Pin says where an instance wants to be.

@@ -313,6 +313,7 @@ func consoleEndpointToProto(in *ConsoleEndpoint) *driverpb.ConsoleEndpointRespon
 	return &driverpb.ConsoleEndpointResponse{
 		Host:     in.Host,
 		Port:     int64(in.Port),
+		TlsPort:  int64(in.TLSPort),
 		Socket:   in.Socket,
 		Password: in.Password,
 	}
@@ -325,6 +326,7 @@ func consoleEndpointFromProto(in *driverpb.ConsoleEndpointResponse) *ConsoleEndp
 	return &ConsoleEndpoint{
 		Host:     in.Host,
 		Port:     int(in.Port),
+		TLSPort:  int(in.TlsPort),
 		Socket:   in.Socket,
 		Password: in.Password,
 	}

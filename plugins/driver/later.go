@@ -104,6 +104,7 @@ const (
 	ConsoleSPICE  ConsoleKind = "spice"
 	ConsoleSerial ConsoleKind = "serial"
 	ConsoleRDP    ConsoleKind = "rdp"
+	ConsoleMKS    ConsoleKind = "mks"
 )
 
 // ConsoleEndpointRequest asks where a console listens.
@@ -116,6 +117,7 @@ type ConsoleEndpointRequest struct {
 type ConsoleEndpoint struct {
 	Host     string
 	Port     int
+	TLSPort  int // 0 is none
 	Socket   string
 	Password string
 }

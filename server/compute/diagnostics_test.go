@@ -94,7 +94,7 @@ func TestServerPassword(t *testing.T) {
 	c.want(400, "reader", "2.102", "GET", path+"?foo=1", nil)
 }
 
-// There are no consoles with tokens, and none of Hyper-V.
+// A token that nobody was given leads nowhere, and there are no consoles of Hyper-V.
 func TestConsoleTokens(t *testing.T) {
 	t.Parallel()
 	c, img := bootable(t)

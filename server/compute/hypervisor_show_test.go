@@ -61,7 +61,7 @@ func TestUnhealthyDriverDisables(t *testing.T) {
 	}
 }
 
-// TestRemoteConsoles: there are none, which is said as Nova says it, after everything else was judged.
+// TestRemoteConsoles: none is enabled, which is said as Nova says it, after everything else was judged.
 func TestRemoteConsoles(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)

@@ -159,7 +159,7 @@ func (s sampleCase) try(t *testing.T) (wrong []string) {
 	if strings.HasSuffix(s.resp, "-empty-resp") {
 		others = proxy.Services{}
 	}
-	h, err := httpapi.NewHandler(core, compute.Services(compute.Options{Now: core.Time}, sampleNeighbours(s, others)), httpapi.Options{Auth: everybody})
+	h, err := httpapi.NewHandler(core, compute.Services(compute.Options{Now: core.Time, Consoles: sampleConsoles}, sampleNeighbours(s, others)), httpapi.Options{Auth: everybody})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -398,6 +398,7 @@ func (w *world) furnish() {
 	w.cloud.core.Console = func(*structs.Instance, int) ([]byte, error) {
 		return []byte("FAKE CONSOLE OUTPUT\nANOTHER\nLAST LINE"), nil
 	}
+	w.cloud.core.Endpoint = sampleEndpoint
 	_, all := readSample(w.tb, "flavors/v2.102/flavors-detail-resp.json")
 	for _, one := range all.(map[string]any)["flavors"].([]any) {
 		f := one.(map[string]any)

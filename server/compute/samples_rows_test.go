@@ -9,7 +9,7 @@ import (
 )
 
 // sampleTables say how Nova's samples are asked for.
-var sampleTables = [][]sampleRow{serverSamples, instanceSamples, migrationSamples, flavorSamples, projectSamples, hostSamples, proxySamples, serviceSamples, goneSamples}
+var sampleTables = [][]sampleRow{serverSamples, instanceSamples, migrationSamples, consoleSamples, flavorSamples, projectSamples, hostSamples, proxySamples, serviceSamples, goneSamples}
 
 const sampleAction = "/servers/{server}/action"
 
@@ -81,14 +81,6 @@ var instanceSamples = []sampleRow{
 	{"os-admin-actions", "admin-actions-inject-network-info", "", "202 POST " + sampleAction, nil, ""},
 	{"os-admin-password", "admin-password-change-password", "", "202 POST " + sampleAction, nil, ""},
 	{"os-console-output", "console-output-post-req", "console-output-post-resp", "200 POST " + sampleAction, nil, ""},
-	{"os-remote-consoles", "get-vnc-console-post-req", "get-vnc-console-post-resp", "200 POST " + sampleAction, nil, ""},
-	{"os-remote-consoles", "get-spice-console-post-req", "get-spice-console-post-resp", "200 POST " + sampleAction, nil, ""},
-	{"os-remote-consoles", "get-serial-console-post-req", "get-serial-console-post-resp", "200 POST " + sampleAction, nil, ""},
-	{"os-remote-consoles", "get-rdp-console-post-req", "get-rdp-console-post-resp", "400 POST " + sampleAction, nil, ""},
-	{"os-remote-consoles", "create-vnc-console-req", "create-vnc-console-resp", "200 POST /servers/{server}/remote-consoles", nil, ""},
-	{"os-remote-consoles", "create-mks-console-req", "create-mks-console-resp", "200 POST /servers/{server}/remote-consoles", nil, ""},
-	{"os-remote-consoles", "create-spice-direct-console-req", "create-spice-direct-console-resp", "200 POST /servers/{server}/remote-consoles", nil, ""},
-	{"os-remote-consoles", "create-rdp-console-req", "", "400 POST /servers/{server}/remote-consoles", nil, ""},
 	{"os-instance-actions", "", "instance-actions-list-resp", "200 GET /servers/{server}/os-instance-actions", (*world).eventful, ""},
 	{"os-instance-actions", "", "instance-action-get-resp", "200 GET /servers/{server}/os-instance-actions/{action}", (*world).eventful, ""},
 	{"os-instance-actions", "", "instance-action-get-non-admin-resp", "200 GET /servers/{server}/os-instance-actions/{action}", (*world).eventful, ""},

@@ -1,11 +1,15 @@
 package compute_test
 
 import (
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/kilonova-cloud/kilonova/nomadlike/coretest"
 	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+	"github.com/kilonova-cloud/kilonova/server/compute"
 )
 
 // A shelved instance holds nothing of a host; it comes back from its image, which then goes.
@@ -81,5 +85,29 @@ func TestShelve(t *testing.T) {
 	}
 	if ins := instance(); ins.Host != "host-2" || ins.ShelvedImageID != "" || c.core.Stale().Image(img.ID) != nil {
 		t.Errorf("after it came back: %+v", ins)
+	}
+}
+
+// With a time to keep its host, a shelved instance stays there until it is over or an administrator asks.
+func TestShelveKeepsItsHost(t *testing.T) {
+	t.Parallel()
+	for _, after := range []time.Duration{time.Hour, -time.Second} {
+		core := coretest.New()
+		srv := httptest.NewServer(newHandler(t, core, compute.Options{OffloadAfter: after}))
+		t.Cleanup(srv.Close)
+		c := &cloud{t, core, srv, srv.URL + compute.Prefix}
+		core.AddHost("host-1")
+		c.small()
+		id := c.boot("alice", map[string]any{"imageRef": c.cirros().ID})
+		c.act(202, "alice", "2.1", id, `{"shelve": null}`)
+		core.Drive(nil)
+		if got := c.states(id); got != "SHELVED shelved <nil> 4" || c.claims(id) != 1 {
+			t.Errorf("%s, %d claims", got, c.claims(id))
+		}
+		c.act(202, "admin", "2.1", id, `{"shelveOffload": null}`)
+		core.Drive(nil)
+		if got := c.states(id); got != "SHELVED_OFFLOADED shelved_offloaded <nil> 0" || c.claims(id) != 0 {
+			t.Errorf("%s, %d claims", got, c.claims(id))
+		}
 	}
 }

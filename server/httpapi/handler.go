@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -114,7 +115,7 @@ func (c *call) finish() {
 		c.h.opts.Metrics.Observe(name, c.route, knownMethod(c.r.Method), c.w.code(), took)
 	}
 	if c.h.log.IsDebug() {
-		args := []any{"method", c.r.Method, "path", c.r.URL.Path, "status", c.w.code(), "took", took, "service", name, "request_id", c.id}
+		args := []any{"method", c.r.Method, "path", loggedPath(c.r.URL.Path), "status", c.w.code(), "took", took, "service", name, "request_id", c.id}
 		if c.global != "" {
 			args = append(args, "global_request_id", c.global)
 		}
@@ -124,6 +125,11 @@ func (c *call) finish() {
 		c.h.log.Debug("request", args...)
 	}
 }
+
+// secretParts are parts of paths that are secrets: a console's token opens the console. They are kept out of the log whatever becomes of the request.
+var secretParts = regexp.MustCompile(`(/os-console-auth-tokens/+)[^/]+`)
+
+func loggedPath(path string) string { return secretParts.ReplaceAllString(path, "$1(hidden)") }
 
 // knownMethod bounds a metric's label.
 func knownMethod(m string) string {

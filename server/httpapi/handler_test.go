@@ -52,7 +52,11 @@ func TestLog(t *testing.T) {
 	h := newTestHandler(t, Options{Logger: log}, compute(conventionRoutes()...))
 	r := do(t, h, "GET", "/compute/v2.1/plain?token=hunter2", "", "X-Auth-Token: member,reader", "X-OpenStack-Request-ID: req-01234567-89ab-cdef-0123-456789abcdef")
 	do(t, h, "POST", "/compute/v2.1/servers", `{"server":{"adminPass":"hunter2"}}`, member)
+	for _, path := range []string{"/compute/v2.1/os-console-auth-tokens/hunter2", "/compute/v2.1/" + project + "/os-console-auth-tokens/hunter2/more", "/x/os-console%2Dauth-tokens//hunter2"} {
+		do(t, h, "GET", path, "", member)
+	}
 	s := out.String()
+	assert.Contains(t, s, "/os-console-auth-tokens/(hidden)")
 	assert.Contains(t, s, "secret-in-error")
 	assert.Contains(t, s, r.Header.Get("X-OpenStack-Request-ID"))
 	assert.Contains(t, s, "global_request_id=req-01234567-89ab-cdef-0123-456789abcdef")

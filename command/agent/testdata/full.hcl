@@ -15,7 +15,8 @@ server {
   retry_interval          = "7s"
   retry_max_attempts      = 5
   token_ttl               = "2h"
-  reclaim_interval = "24h"
+  reclaim_interval        = "24h"
+  shelved_offload_after   = "48h"
   lease_ttl               = "40s"
   heartbeat_interval      = "9s"
   raft_snapshot_interval  = "3m"
@@ -31,6 +32,17 @@ server {
     cpu_ratio    = 8
     memory_ratio = 1.25
     disk_ratio   = 2
+
+    resize_to_same_host = false
+  }
+
+  consoles {
+    vnc_url          = "https://consoles.example.org:6080/vnc_auto.html"
+    spice_url        = "https://consoles.example.org:6082/spice_auto.html"
+    spice_direct_url = "https://consoles.example.org:13002/kilonova"
+    serial_url       = "wss://consoles.example.org:6083/"
+    mks_url          = "https://consoles.example.org:6090/"
+    token_ttl        = "5m"
   }
 
   notifications {

@@ -2575,6 +2575,7 @@ type ConsoleEndpointResponse struct {
 	Port          int64                  `protobuf:"varint,2,opt,name=port,proto3" json:"port,omitempty"`
 	Socket        string                 `protobuf:"bytes,3,opt,name=socket,proto3" json:"socket,omitempty"`
 	Password      string                 `protobuf:"bytes,4,opt,name=password,proto3" json:"password,omitempty"`
+	TlsPort       int64                  `protobuf:"varint,5,opt,name=tls_port,json=tlsPort,proto3" json:"tls_port,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2635,6 +2636,13 @@ func (x *ConsoleEndpointResponse) GetPassword() string {
 		return x.Password
 	}
 	return ""
+}
+
+func (x *ConsoleEndpointResponse) GetTlsPort() int64 {
+	if x != nil {
+		return x.TlsPort
+	}
+	return 0
 }
 
 type DiagnosticsResponse struct {
@@ -3543,12 +3551,13 @@ const file_proto_driver_proto_rawDesc = "" +
 	"\x16ConsoleEndpointRequest\x12\x1f\n" +
 	"\vinstance_id\x18\x01 \x01(\tR\n" +
 	"instanceId\x12\x12\n" +
-	"\x04kind\x18\x02 \x01(\tR\x04kind\"u\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\"\x90\x01\n" +
 	"\x17ConsoleEndpointResponse\x12\x12\n" +
 	"\x04host\x18\x01 \x01(\tR\x04host\x12\x12\n" +
 	"\x04port\x18\x02 \x01(\x03R\x04port\x12\x16\n" +
 	"\x06socket\x18\x03 \x01(\tR\x06socket\x12\x1a\n" +
-	"\bpassword\x18\x04 \x01(\tR\bpassword\"\xb8\x02\n" +
+	"\bpassword\x18\x04 \x01(\tR\bpassword\x12\x19\n" +
+	"\btls_port\x18\x05 \x01(\x03R\atlsPort\"\xb8\x02\n" +
 	"\x13DiagnosticsResponse\x12\x14\n" +
 	"\x05state\x18\x01 \x01(\tR\x05state\x12%\n" +
 	"\x0euptime_seconds\x18\x02 \x01(\x03R\ruptimeSeconds\x12/\n" +

@@ -1,55 +1,12 @@
 package instance
 
 import (
-	"net/http"
 	"strings"
 
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 	"github.com/kilonova-cloud/kilonova/server/compute/base"
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
 )
-
-const remoteConsolePolicy = "os_compute_api:os-remote-consoles"
-
-// oldConsoles are the actions that asked for a remote console before 2.6, and the types that each could ask for.
-var oldConsoles = []struct {
-	action string
-	types  string // of the schema's enum
-}{{"os-getVNCConsole", `"novnc", "xvpvnc"`}, {"os-getSPICEConsole", `"spice-html5"`}, {"os-getSerialConsole", `"serial"`}}
-
-// consoleRoutes ask for remote consoles. No host has one here, and they are answered as Nova answers where no console is enabled.
-func (s *service) consoleRoutes() []httpapi.Route {
-	rows := []httpapi.Route{{Method: http.MethodPost, Path: "/servers/{id}/remote-consoles", Min: 6, Rule: httpapi.MemberOrAdmin(remoteConsolePolicy),
-		Body: remoteConsoleSchema, Handler: s.remoteConsole},
-		{Method: http.MethodPost, Path: "/servers/{id}/action", Action: "os-getRDPConsole", Max: 5, Rule: httpapi.Authenticated(remoteConsolePolicy + ":rdp"), Body: base.Schema(`{}`),
-			Handler: func(*httpapi.Request) (any, error) { return nil, base.NotWellFormed() }}} // gone with Hyper-V: Nova asks neither who nor what
-	for _, c := range oldConsoles {
-		body := base.Schema(`{"type": "object", "additionalProperties": false, "required": ["` + c.action + `"], "properties": {"` + c.action +
-			`": {"type": "object", "additionalProperties": false, "required": ["type"], "properties": {"type": {"type": "string", "enum": [` + c.types + `]}}}}}`)
-		rows = append(rows, httpapi.Route{Method: http.MethodPost, Path: "/servers/{id}/action", Action: c.action, Max: 5, Rule: httpapi.MemberOrAdmin(remoteConsolePolicy),
-			Body: body, Handler: s.remoteConsole})
-	}
-	return rows
-}
-
-// remoteConsole answers every way to ask for a remote console: by the one key of the body.
-func (s *service) remoteConsole(r *httpapi.Request) (any, error) {
-	body, err := base.Decode[map[string]struct{ Type string }](r)
-	if err != nil {
-		return nil, err
-	}
-	rd, err := r.Core.Read(r.Context())
-	if err != nil {
-		return nil, err
-	}
-	if _, err := instanceOf(r, rd, r.Vars["id"]); err != nil {
-		return nil, err
-	}
-	for _, asked := range *body {
-		return nil, httpapi.BadRequest("Unavailable console type %s.", asked.Type)
-	}
-	return nil, httpapi.BadRequest("Malformed request body")
-}
 
 type consoleBody struct {
 	Args struct {

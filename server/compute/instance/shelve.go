@@ -28,14 +28,14 @@ var unshelveSchema = base.Action("unshelve", `{"x-when": [
 	{"min": 91, "schema": {"type": ["object", "null"], "additionalProperties": false, "minProperties": 1,
 		"properties": {"availability_zone": {"oneOf": [@name, {"type": "null"}]}, "host": @text}}}]}`)
 
-// shelveInstance keeps the disk as an image of the instance's own project and takes the instance off its host.
+// shelveInstance keeps the disk as an image of the instance's own project and takes the instance off its host, at once or when its time has come.
 func (s *service) shelveInstance(r *httpapi.Request) (any, error) {
 	rd, ins, err := target(r)
 	if err != nil {
 		return nil, err
 	}
 	img, op := s.newImage(rd, ins, &imageBody{Name: ins.Name + "-shelved"}, structs.OpShelve), s.operation(r, ins, structs.OpShelve)
-	op.Args.NewImageID = img.ID
+	op.Args.NewImageID, op.Args.OffloadAfter = img.ID, s.OffloadAfter
 	_, err = fsm.OperationCreate.Propose(r.Context(), r.Core, &structs.OperationCreateRequest{Operation: op, Image: img, Admin: r.Token.IsAdmin(), Now: s.Time()})
 	return nil, err
 }

@@ -55,22 +55,44 @@ func newFleet(t *testing.T, driverConfig string) *fleet {
 // startFleet starts three servers and two clients, whose client blocks and files have the lines that the functions return.
 func startFleet(t *testing.T, clientBlock, clientFile func(i int) string) *fleet {
 	t.Helper()
+	return fleetSpec{clients: 2, lease: leaseTTL, clientBlock: clientBlock, clientFile: clientFile}.start(t)
+}
+
+// fleetSpec is three servers and some clients.
+type fleetSpec struct {
+	clients     int
+	lease       time.Duration
+	server      string // lines of each server block
+	clientBlock func(i int) string
+	clientFile  func(i int) string
+	controlled  bool // the fake drivers follow a control file
+}
+
+func (s fleetSpec) start(t *testing.T) *fleet {
+	t.Helper()
 	f := &fleet{t: t, net: nextNet()}
 	join := fmt.Sprintf("encrypt = %q\n retry_join = [\"%s.1\", \"%s.2\", \"%s.3\"]\n retry_interval = \"200ms\"\n", gossipKey, f.net, f.net, f.net)
 	for i := 1; i <= 3; i++ {
 		f.servers = append(f.servers, f.config(fmt.Sprintf("server-%d", i), fmt.Sprintf("%s.%d", f.net, i),
-			fmt.Sprintf("server {\n enabled = true\n bootstrap_expect = 3\n lease_ttl = %q\n heartbeat_interval = \"1s\"\n %s}\n", leaseTTL, join)))
+			fmt.Sprintf("server {\n enabled = true\n bootstrap_expect = 3\n lease_ttl = %q\n heartbeat_interval = \"1s\"\n %s %s}\n", s.lease, s.server, join)))
 	}
-	for i := 1; i <= 2; i++ {
+	for i := 1; i <= s.clients; i++ {
 		f.clients = append(f.clients, f.config(fmt.Sprintf("client-%d", i), fmt.Sprintf("%s.%d", f.net, 10+i),
-			fmt.Sprintf("client {\n enabled = true\n %s %s}\n%s", clientBlock(i), join, clientFile(i))))
+			fmt.Sprintf("client {\n enabled = true\n %s %s}\n%s", s.clientBlock(i), join, s.clientFile(i))))
+	}
+	for _, a := range f.clients {
+		if s.controlled {
+			conf := filepath.Join(a.dir, "control.hcl")
+			require.NoError(t, os.WriteFile(conf, fmt.Appendf(nil, "plugin \"fake\" {\n config {\n control_file = %q\n }\n}\n", controlFile(a)), 0o600))
+			a.args = append(a.args, "-config", conf)
+		}
 	}
 	for _, a := range append(f.servers, f.clients...) {
 		a.start()
 	}
 	f.bootstrap()
 	f.cloud = login(t, f.servers[0].url(), "admin", f.password, "admin")
-	f.waitHosts(2)
+	f.waitHosts(s.clients)
 	return f
 }
 

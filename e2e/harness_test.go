@@ -92,7 +92,7 @@ func (a *agent) start() {
 	a.out = &output{}
 	a.cmd = exec.Command(bin, append([]string{"agent"}, a.args...)...)
 	a.cmd.Stdout, a.cmd.Stderr = a.out, a.out
-	a.cmd.Env = append(os.Environ(), a.env...)
+	a.cmd.Env = append(append(os.Environ(), "E2E_AGENT="+a.dir), a.env...) // its drivers have it too: pluginPIDs looks for it
 	a.cmd.WaitDelay = time.Second
 	require.NoError(a.t, a.cmd.Start())
 	done := make(chan struct{})
@@ -134,7 +134,9 @@ func (a *agent) stop() {
 
 // pluginPIDs are the driver processes of this agent: a killed agent leaves its own to be re-attached.
 func (a *agent) pluginPIDs() []int {
-	out, _ := exec.Command("pgrep", "-f", "kilonova driver ").Output()
+	bin, err := binary()
+	require.NoError(a.t, err)
+	out, _ := exec.Command("pgrep", "-f", filepath.Base(bin)+" driver ").Output()
 	var pids []int
 	for _, f := range strings.Fields(string(out)) {
 		env, err := os.ReadFile("/proc/" + f + "/environ")
@@ -231,25 +233,35 @@ func login(t *testing.T, url, user, password, project string) *cloud {
 
 // get reads JSON from the agent with the login's token.
 func (c *cloud) get(url string, into any) error {
-	req, err := http.NewRequest(http.MethodGet, url, nil)
+	b, err := c.send(http.MethodGet, url, "")
 	if err != nil {
 		return err
 	}
+	return json.Unmarshal(b, into)
+}
+
+// send sends a request with the login's token and returns the answer's body; a refusal is an error.
+func (c *cloud) send(method, url, body string) ([]byte, error) {
+	req, err := http.NewRequest(method, url, strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
 	req.Header.Set("X-Auth-Token", c.provider.Token())
+	req.Header.Set("X-Subject-Token", c.provider.Token()) // what a look at the token itself asks about
 	req.Header.Set("OpenStack-API-Version", "compute 2.90")
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err
+	if err == nil && resp.StatusCode >= 300 {
+		err = fmt.Errorf("%s %s %s: %d %s", method, url, body, resp.StatusCode, b)
 	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("GET %s: %d %s", url, resp.StatusCode, b)
-	}
-	return json.Unmarshal(b, into)
+	return b, err
 }
 
 // stock runs Debian's openstack client against an agent.

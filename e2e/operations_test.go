@@ -6,11 +6,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -20,22 +18,7 @@ import (
 
 // act sends an action of an instance.
 func (c *cloud) act(id, body string) error {
-	req, err := http.NewRequest(http.MethodPost, c.compute.Endpoint+"servers/"+id+"/action", strings.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("X-Auth-Token", c.provider.Token())
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("OpenStack-API-Version", "compute 2.90")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode >= 300 {
-		err = fmt.Errorf("%s: %d %s", body, resp.StatusCode, b)
-	}
+	_, err := c.send(http.MethodPost, c.compute.Endpoint+"servers/"+id+"/action", body)
 	return err
 }
 

@@ -398,6 +398,9 @@ func (h *Host) watch(ctx context.Context, addr string, epoch uint64) error {
 		for _, w := range b.Work {
 			h.runner.Do(w)
 		}
+		if b.Reconcile {
+			h.wantReconcile()
+		}
 	}
 }
 

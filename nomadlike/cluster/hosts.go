@@ -249,16 +249,17 @@ func (s *Server) hostWatch(ctx context.Context, stream rpc.Stream) error {
 	if _, err := s.Read(ctx); err != nil {
 		return err
 	}
-	sent := uint64(0)
+	sent, leftovers := uint64(0), uint64(0)
 	for first := true; ; first = false {
 		ws := memdb.NewWatchSet()
 		r := s.store.Snapshot()
-		if h := r.Watching(ws).Host(req.HostID); h == nil || h.Epoch != req.Epoch {
+		h := r.Watching(ws).Host(req.HostID)
+		if h == nil || h.Epoch != req.Epoch {
 			return structs.Errorf(structs.KindConflict, "host %s has a newer session", req.HostID)
 		}
-		batch := &structs.WorkBatch{Index: r.Index(), Work: openWork(r.Watching(ws), r, req.HostID, sent)}
-		sent = r.Index()
-		if first || len(batch.Work) > 0 {
+		batch := &structs.WorkBatch{Index: r.Index(), Work: openWork(r.Watching(ws), r, req.HostID, sent), Reconcile: !first && h.Leftovers != leftovers}
+		sent, leftovers = r.Index(), h.Leftovers
+		if first || len(batch.Work) > 0 || batch.Reconcile {
 			if err := stream.Send(batch); err != nil {
 				return nil // the client went away
 			}

@@ -22,7 +22,7 @@ func applyHostRegister(tx *state.Txn, r *structs.HostRegisterRequest) (*structs.
 		h.SetZones(r.Host.Zone, "") // a host that is new is in no aggregate
 	} else {
 		h.Num, h.Epoch, h.CreatedAt = old.Num, old.Epoch, old.CreatedAt
-		h.Disabled, h.DisabledReason, h.ForcedDown = old.Disabled, old.DisabledReason, old.ForcedDown
+		h.Disabled, h.DisabledReason, h.ForcedDown, h.Leftovers = old.Disabled, old.DisabledReason, old.ForcedDown, old.Leftovers
 		h.SetZones(r.Host.Zone, old.AggregateZone)
 		if old.Session != h.Session {
 			if r.Host.Epoch != 0 && r.Host.Epoch != old.Epoch {
@@ -60,6 +60,34 @@ var HostStatus = register(12, "host-status", func(tx *state.Txn, r *structs.Host
 // proposed before another one was applied must not bring a host back that is down.
 func leadsTo(from, to structs.HostStatus) bool {
 	return from != to && from != structs.HostDown
+}
+
+// tellLeftovers has the hosts of an operation that ended look for what it may have left on them: those whose last step failed there, and on which the instance
+// is not. A host that is down looks when it is back.
+func tellLeftovers(tx *state.Txn, ins *structs.Instance, op *structs.Operation) {
+	for _, id := range []structs.HostID{op.SourceID, op.DestID, op.HostID} {
+		if id == "" || id == ins.HostID && !ins.Deleted() {
+			continue
+		}
+		failed := false
+		for _, r := range op.History {
+			if r.HostID == id {
+				failed = r.Error != ""
+			}
+		}
+		if failed {
+			lookOver(tx, id)
+		}
+	}
+}
+
+// lookOver has a host's client reconcile soon.
+func lookOver(tx *state.Txn, id structs.HostID) {
+	if h := tx.Host(id); h != nil && h.Status != structs.HostDown {
+		h = h.Copy()
+		h.Leftovers++
+		tx.PutHost(h)
+	}
 }
 
 // loseHost tells every operation on the host that its host is lost.

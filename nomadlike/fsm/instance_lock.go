@@ -37,6 +37,9 @@ var InstanceReset = register(26, "instance-reset", func(tx *state.Txn, r *struct
 	}
 	supersede(tx, old, "an administrator reset the instance's state", r.Now)
 	ins, before := tx.Instance(r.ID).Copy(), holds(tx, old)
+	if other := otherHost(tx, ins); other != "" {
+		lookOver(tx, other)
+	}
 	endMigration(tx, ins, r.Now)
 	balance(tx, ins, before)
 	ins.VM, ins.Task, ins.OperationID, ins.UpdatedAt = r.VM, structs.TaskNone, "", r.Now

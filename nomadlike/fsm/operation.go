@@ -23,6 +23,9 @@ func applyOperationCreate(tx *state.Txn, r *structs.OperationCreateRequest) (str
 	if ins == nil || ins.Deleted() {
 		return "", notFound(r.Operation.InstanceID)
 	}
+	if r.Operation.Kind == structs.OpUnshelve && ins.VM == structs.VMShelved && r.Operation.Args.Pin == nil {
+		r.Operation.Kind = structs.OpUnshelveHere
+	}
 	t := operation.Of(r.Operation.Kind)
 	if t == nil || r.Operation.Kind == structs.OpBuild {
 		return "", structs.Errorf(structs.KindInvalid, "there is no operation %q on an existing instance", r.Operation.Kind)
@@ -283,6 +286,7 @@ func advance(tx *state.Txn, o structs.Outcome, now structs.Time) {
 		return
 	}
 	settle(tx, ins.Copy(), prior, op, decision, o, now)
+	ended(tx, op)
 	hostIsLost(tx, op, now)
 }
 
@@ -329,6 +333,13 @@ func settle(tx *state.Txn, ins *structs.Instance, prior, op *structs.Operation, 
 	}
 }
 
+// ended has hosts look for what an operation with two of them may have left.
+func ended(tx *state.Txn, op *structs.Operation) {
+	if ins := tx.Instance(op.InstanceID); ins != nil && op.SourceID != "" && op.Status.Final() {
+		tellLeftovers(tx, ins, op)
+	}
+}
+
 // derivedEvaluation names the evaluation of a further placement. It derives from the operation, because the state machine may not make up an id.
 func derivedEvaluation(op *structs.Operation) structs.EvaluationID {
 	return structs.EvaluationID(uuid.NewSHA1(uuid.NameSpaceOID, fmt.Appendf(nil, "%s/%d", op.ID, len(op.AvoidHosts))).String())
@@ -356,7 +367,7 @@ func succeeded(tx *state.Txn, ins *structs.Instance, op *structs.Operation, o st
 		tx.DeleteClaim(ins.ID, ins.HostID)
 		ins.HostID, ins.Host, ins.Zone = "", "", ""
 	}
-	if op.Kind == structs.OpUnshelve {
+	if op.Kind == structs.OpUnshelve || op.Kind == structs.OpUnshelveHere {
 		tx.DeleteImage(ins.ShelvedImageID)
 		ins.ShelvedImageID = ""
 	}

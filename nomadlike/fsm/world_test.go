@@ -36,8 +36,8 @@ type world struct {
 // modelHost is a hypervisor as simple as can be: guests by instance, with the generation that made them.
 type modelHost struct {
 	guests map[structs.InstanceID]uint64
-	lost   bool // its client does not answer
-	dirty  bool // something was left that its next reconciliation removes
+	lost   bool   // its client does not answer
+	looked uint64 // Host.Leftovers when it last reconciled
 	epoch  uint64
 }
 
@@ -158,7 +158,6 @@ func (w *world) work() bool {
 				w.report(op.HostID, o)
 			}
 			if o.Error != "" {
-				h.dirty = h.dirty || s.Spare
 				break
 			}
 			attempt = 1
@@ -283,18 +282,20 @@ func (w *world) settle() {
 	require.Fail(w.t, "operations do not come to an end")
 }
 
-// reconcile removes, as clients do now and then, what does not belong on the hosts where something was left on purpose, and the guests of which it is known
-// that they may be left.
+// reconcile removes what does not belong on the hosts that are told to look, as their clients do.
 func (w *world) reconcile() {
 	r := w.store.Snapshot()
 	for id, h := range w.hosts {
+		told := r.Host(id)
+		if h.lost || told == nil || told.Leftovers == h.looked {
+			continue
+		}
+		h.looked = told.Leftovers
 		for guest := range h.guests {
-			ins := r.Instance(guest)
-			if !h.lost && ins != nil && !belongs(r, ins, id) && (h.dirty || ins.Cleanup) {
+			if ins := r.Instance(guest); ins != nil && !belongs(r, ins, id) {
 				delete(h.guests, guest)
 			}
 		}
-		h.dirty = h.dirty && h.lost
 	}
 }
 

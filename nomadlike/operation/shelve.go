@@ -27,6 +27,11 @@ var shelveTables = []Table{
 		Done:  becomes(structs.VMShelvedOffloaded, structs.PowerNoState), Breaks: never,
 	},
 	{
+		Kind: structs.OpUnshelveHere, Action: "unshelve", Event: "compute_unshelve_instance", Allow: from(structs.VMShelved),
+		Steps: power(structs.StepStart, structs.TaskUnshelving, ""),
+		Done:  becomes(structs.VMActive, structs.PowerRunning), Breaks: never,
+	},
+	{
 		Kind: structs.OpUnshelve, Action: "unshelve", Event: "compute_unshelve_instance", Builds: true, Allow: from(structs.VMShelvedOffloaded),
 		Steps: []Step{
 			{Name: structs.StepPlace, On: OnServer, Deadline: time.Minute, Retries: 1, Task: structs.TaskUnshelving},

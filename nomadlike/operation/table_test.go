@@ -35,6 +35,7 @@ var allowed = map[structs.OperationKind]struct{ vm, tasks string }{
 	structs.OpShelve:        {"active stopped paused suspended", ""},
 	structs.OpShelveOffload: {"shelved", ""},
 	structs.OpUnshelve:      {"shelved_offloaded", ""},
+	structs.OpUnshelveHere:  {"shelved", ""},
 
 	structs.OpResize:        {"active stopped", ""},
 	structs.OpMigrate:       {"active stopped", ""},

@@ -73,6 +73,8 @@ type Host struct {
 	Class              uint64            `codec:"class"`          // hash of all that filters read and that does not change with load: hosts of one class are alike to them
 	CreatedAt          Time              `codec:"created"`
 	UpdatedAt          Time              `codec:"updated"`
+	// Leftovers goes up whenever something may be left on the host that its next reconciliation removes: its client then does that soon.
+	Leftovers uint64 `codec:"left,omitempty"`
 }
 
 // CPUInfo describes a host's processor.

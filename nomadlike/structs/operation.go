@@ -32,6 +32,7 @@ const (
 	OpShelve        OperationKind = "shelve"
 	OpShelveOffload OperationKind = "shelveOffload"
 	OpUnshelve      OperationKind = "unshelve"
+	OpUnshelveHere  OperationKind = "unshelve-here" // of an instance that is still on its host
 
 	OpResize        OperationKind = "resize"
 	OpMigrate       OperationKind = "migrate"

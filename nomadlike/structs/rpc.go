@@ -64,6 +64,8 @@ type HostWatchRequest struct {
 type WorkBatch struct {
 	Index uint64 `codec:"i"`
 	Work  []Work `codec:"w"`
+	// Reconcile: something may be left on the host that does not belong there.
+	Reconcile bool `codec:"r,omitempty"`
 }
 
 // Work is an operation whose present step the host is to do, with what it needs to know.

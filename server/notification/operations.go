@@ -153,6 +153,7 @@ var operationRows = []operationEvents{
 
 	phases(structs.OpShelve, "instance.shelve", actionPayload),
 	phases(structs.OpShelveOffload, "instance.shelve_offload", actionPayload),
+	phases(structs.OpUnshelveHere, "instance.unshelve", actionPayload),
 	{kind: structs.OpUnshelve, placed: true, begun: []told{start("instance.unshelve", actionPayload)}, done: []told{end("instance.unshelve", actionPayload)}},
 
 	{kind: structs.OpLock, done: single("instance.lock", binaryAPI, actionPayload)},

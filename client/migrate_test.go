@@ -127,12 +127,12 @@ func TestResizeOnOneHost(t *testing.T) {
 	id := w.active(1)[0]
 	for _, last := range []structs.OperationKind{structs.OpRevertResize, structs.OpConfirmResize} {
 		require.Equal(t, structs.OpSucceeded, w.finish(w.operate(id, structs.OpResize)).Status)
-		ins := w.untilVM(id, structs.VMResized)
+		w.untilVM(id, structs.VMResized)
 		require.Equal(t, 2, n.guest(id).VCPUs)
 		require.Equal(t, driver.PowerRunning, n.guest(id).Power)
 		require.EqualValues(t, 2, w.srv.Stale().HostUsage(n.id).Used.VCPUs)
 		require.Equal(t, structs.OpSucceeded, w.finish(w.operate(id, last)).Status)
-		ins = w.untilVM(id, structs.VMActive)
+		ins := w.untilVM(id, structs.VMActive)
 		require.Equal(t, ins.Flavor.VCPUs, n.guest(id).VCPUs)
 		require.EqualValues(t, ins.Flavor.VCPUs, w.srv.Stale().HostUsage(n.id).Used.VCPUs)
 		require.Equal(t, driver.PowerRunning, n.guest(id).Power)

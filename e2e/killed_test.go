@@ -93,6 +93,7 @@ func lanes() []*lane {
 		here("stopped", becomes(structs.OpStop, "os-stop", structs.VMStopped), becomes(structs.OpStart, "os-start", structs.VMActive),
 			active(structs.OpRebuild, `{"rebuild": {"imageRef": "IMAGE"}}`)),
 		here("shelved", shelve, becomes(structs.OpShelveOffload, "shelveOffload", structs.VMShelvedOffloaded), becomes(structs.OpUnshelve, "unshelve", structs.VMActive)),
+		here("unshelved", shelve, becomes(structs.OpUnshelveHere, "unshelve", structs.VMActive)),
 		here("deleted", caught{structs.OpSoftDelete, http.MethodDelete, "", false, structs.VMSoftDeleted}, becomes(structs.OpRestore, "restore", structs.VMActive), resize),
 		here("guest", active(structs.OpSetPassword, `{"changePassword": {"adminPass": "s3cret"}}`), becomes(structs.OpCrashDump, "trigger_crash_dump", structs.VMActive),
 			active(structs.OpSoftReboot, `{"reboot": {"type": "SOFT"}}`)),

@@ -451,6 +451,9 @@ func (r *Runner) attempt(ctx context.Context, j *job, s operation.Step, attempt 
 	o.FinishedAt, o.Power, o.Data, o.Done = structs.TimeOf(time.Now()), power, j.data, j.found
 	if err != nil {
 		o.Error, o.ErrorKind, o.Retryable = classify(err)
+		if ctx.Err() != nil { // this process ends, or something newer came: nobody is told
+			return o
+		}
 		r.cfg.Logger.Warn("a step failed", "operation_id", op.ID, "instance_id", op.InstanceID, "step", s.Name, "attempt", attempt, "error", err)
 	}
 	return o

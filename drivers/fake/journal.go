@@ -120,6 +120,9 @@ func (d *Driver) putHostLocked() error { return d.appendLocked(&entry{Host: &d.h
 
 // buryLocked forgets a guest but for its generation.
 func (d *Driver) buryLocked(id string, generation uint64) error {
+	if g := d.guests[id]; g != nil && g.State == stateIncoming && d.journal != nil {
+		_ = os.Remove(wire{Arrivals: d.arrivals()}.awaited(id)) // the source learns that nobody waits for it here
+	}
 	delete(d.guests, id)
 	d.graves.put(id, generation)
 	return d.appendLocked(&entry{Gone: &grave{ID: id, Generation: generation}})

@@ -39,6 +39,21 @@ func decodeWire(b []byte) (w wire) {
 	return w
 }
 
+// waits reports whether the destination still waits for the guest, where that can be seen from here.
+func (w wire) waits(id string) bool {
+	if w.Arrivals == "" {
+		return true
+	}
+	if _, err := os.Stat(filepath.Dir(w.Arrivals)); err != nil {
+		return true // another machine's
+	}
+	_, err := os.Stat(w.awaited(id))
+	return err == nil
+}
+
+// awaited is the file by which the destination says that it waits.
+func (w wire) awaited(id string) string { return w.Arrivals + id + ".awaited" }
+
 // arrivals is where this host hears of arrivals; "" is nowhere.
 func (d *Driver) arrivals() string {
 	if d.journal == nil {
@@ -101,6 +116,11 @@ func (d *Driver) PrepareMigration(ctx context.Context, req *driver.MigrateReques
 		if g := d.guests[req.InstanceID]; g != nil && g.State == stateDefined {
 			return driver.Errorf(driver.KindConflict, "instance %s is on this host already", g.ID)
 		}
+		if d.journal != nil {
+			if err := os.WriteFile(wire{Arrivals: d.arrivals()}.awaited(req.InstanceID), nil, 0o600); err != nil {
+				return driver.Errorf(driver.KindInternal, "prepare_migration: %v", err)
+			}
+		}
 		return d.arriveLocked(req, stateIncoming)
 	})
 }
@@ -155,8 +175,10 @@ func (d *Driver) LiveMigrate(ctx context.Context, req *driver.MigrateRequest) (<
 		delete(d.moving, req.InstanceID)
 		if crash == nil && failure != nil && last.Err == "" {
 			last.Err = failure.failure.Message // after the effect of a migration is at its end
+		} else if w := decodeWire(req.CheckData); last.Err == "" && !w.waits(req.InstanceID) {
+			last.Err = "the destination no longer waits for the guest"
 		} else if last.Err == "" {
-			if w := decodeWire(req.CheckData); w.Arrivals != "" {
+			if w.Arrivals != "" {
 				_ = os.WriteFile(w.Arrivals+req.InstanceID, nil, 0o600) // on another machine there is no such folder
 			}
 			if err := d.buryLocked(req.InstanceID, req.Generation); err != nil {
@@ -240,6 +262,7 @@ func (d *Driver) FinishMigration(ctx context.Context, req *driver.MigrateRequest
 			}
 			if d.journal != nil {
 				_ = os.Remove(d.arrivals() + g.ID)
+				_ = os.Remove(wire{Arrivals: d.arrivals()}.awaited(g.ID))
 			}
 		}
 		g.Generation = max(g.Generation, req.Generation)

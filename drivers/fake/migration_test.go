@@ -153,8 +153,12 @@ func TestArrivedGuestIsKept(t *testing.T) {
 	req.CheckData = check.Data
 	require.NoError(t, destination.PrepareMigration(ctx, req))
 	require.NoError(t, destination.RollbackMigration(ctx, req), "nothing has come yet")
-	require.NoError(t, destination.PrepareMigration(ctx, req))
 	ch, err := source.LiveMigrate(ctx, req)
+	require.NoError(t, err)
+	require.Contains(t, last(t, ch).Err, "no longer waits")
+	require.Equal(t, driver.PowerPaused, power(t, source, "g"), "it stays where it is")
+	require.NoError(t, destination.PrepareMigration(ctx, req))
+	ch, err = source.LiveMigrate(ctx, req)
 	require.NoError(t, err)
 	require.Empty(t, last(t, ch).Err)
 	require.ErrorIs(t, destination.RollbackMigration(ctx, req), driver.ErrConflict)

@@ -121,7 +121,6 @@ type fuzzCloud struct {
 	routes []httpapi.Route
 	byKey  map[string]*httpapi.Route
 	honest map[string]bool // rows that may answer 501
-	checks []string        // lists that must be readable whatever was written
 }
 
 func newFuzzCloud(tb testing.TB) *fuzzCloud {

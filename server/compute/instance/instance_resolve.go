@@ -109,17 +109,25 @@ func (s *service) checkZone(rd state.Reader, ins *structs.Instance) error {
 }
 
 func resolveFlavor(r *httpapi.Request, rd state.Reader, in *instanceCreate, ins *structs.Instance) error {
-	id := string(in.FlavorRef)
+	f, err := flavorOf(r, rd, string(in.FlavorRef))
+	if err == nil {
+		ins.Flavor = *f
+	}
+	return err
+}
+
+// flavorOf returns a copy of a flavor that the caller may use, named by id or by a link to it.
+func flavorOf(r *httpapi.Request, rd state.Reader, id string) (*structs.Flavor, error) {
 	if u, err := url.Parse(id); err == nil { // a link to a flavor is as good as its id
 		id = u.Path[strings.LastIndexByte(u.Path, '/')+1:]
 	}
 	f := rd.Flavor(structs.FlavorID(id))
 	if f == nil || !flavor.Sees(r, f) {
-		return httpapi.BadRequest("Flavor %s could not be found.", id)
+		return nil, httpapi.BadRequest("Flavor %s could not be found.", id)
 	}
-	ins.Flavor = *f.Copy()
-	ins.Flavor.Projects = nil // who may use it is no business of the instance
-	return nil
+	f = f.Copy()
+	f.Projects = nil // who may use it is no business of the instance
+	return f, nil
 }
 
 // resolveImage finds the image and checks that the flavor can hold it as Nova does when it creates. What the caller may not see is not there.

@@ -3,7 +3,6 @@ package instance
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -12,7 +11,6 @@ import (
 	"github.com/kilonova-cloud/kilonova/nomadlike/state"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 	"github.com/kilonova-cloud/kilonova/server/compute/base"
-	"github.com/kilonova-cloud/kilonova/server/compute/flavor"
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
 )
 
@@ -96,20 +94,6 @@ func (s *service) resizeInstance(r *httpapi.Request) (any, error) {
 	op := s.operation(r, ins, structs.OpResize)
 	op.Args.NewFlavor, op.Args.SameHost = f, s.ResizeToSameHost
 	return nil, s.move(r, op, body.Resize.DiskConfig)
-}
-
-// flavorOf returns a copy of a flavor that the caller may use, named by id or by a link to it.
-func flavorOf(r *httpapi.Request, rd state.Reader, id string) (*structs.Flavor, error) {
-	if u, err := url.Parse(id); err == nil {
-		id = u.Path[strings.LastIndexByte(u.Path, '/')+1:]
-	}
-	f := rd.Flavor(structs.FlavorID(id))
-	if f == nil || !flavor.Sees(r, f) {
-		return nil, httpapi.BadRequest("Flavor %s could not be found.", id)
-	}
-	f = f.Copy()
-	f.Projects = nil // who may use it is no business of the instance
-	return f, nil
 }
 
 // destination judges the host that a move asks for by name; nil is any.

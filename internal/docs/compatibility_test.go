@@ -312,7 +312,7 @@ var absent = map[string]string{
 	"addFixedIp": "no Network service", "removeFixedIp": "no Network service", "addFloatingIp": "no Network service", "removeFloatingIp": "no Network service",
 	"`/os-volumes`": "no Volume service", "`/os-snapshots`": "no Volume service", "`/os-assisted-volume-snapshots`": "no Volume service", "`/servers/{id}/os-volume_attachments`": "no Volume service",
 	"`/servers/{id}/shares`": "no Shared File System service", "`/os-baremetal-nodes`": "no Bare Metal service",
-	"os-getRDPConsole": noConsoles, "os-getSPICEConsole": noConsoles, "os-getSerialConsole": noConsoles, "os-getVNCConsole": noConsoles,
+	"os-getRDPConsole": "always 400: gone with Hyper-V", "os-getSPICEConsole": noConsoles, "os-getSerialConsole": noConsoles, "os-getVNCConsole": noConsoles,
 	"`/servers/{id}/remote-consoles`": noConsoles,
 }
 

@@ -377,7 +377,7 @@ func succeeded(tx *state.Txn, ins *structs.Instance, op *structs.Operation, o st
 		if op.Args.OffloadAfter != 0 {
 			ins.ShelvedAt = now
 		}
-	case structs.OpShelveOffload:
+	case structs.OpShelveOffload, structs.OpUnshelveHere:
 		ins.ShelvedAt = 0
 	}
 	rotate(tx, op)

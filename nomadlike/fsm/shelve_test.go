@@ -47,3 +47,31 @@ func TestShelvedStaysAsLongAsItsShelvingSays(t *testing.T) {
 		require.Equal(t, w.bytes(), w.replay())
 	}
 }
+
+// An instance that kept its host is unshelved there: nothing is placed, and nothing of the shelving is left.
+func TestUnshelvedWhereItIs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 2)
+	ids, err := w.create(1)
+	require.NoError(t, err)
+	w.settle()
+	before := w.store.Snapshot().Instance(ids[0])
+	shelve := structs.Operation{ID: "shelve", InstanceID: ids[0], ProjectID: "p", Kind: structs.OpShelve}
+	shelve.Args.OffloadAfter, shelve.Args.NewImageID = time.Hour, "shelved"
+	_, err = fsm.OperationCreate.Propose(context.Background(), w, &structs.OperationCreateRequest{Now: w.now, Operation: shelve,
+		Image: &structs.Image{ID: "shelved", Status: structs.ImageQueued}})
+	require.NoError(t, err)
+	w.settle()
+	require.NotNil(t, w.store.Snapshot().Image("shelved"))
+	_, err = w.start(ids[0], structs.OpUnshelve)
+	require.NoError(t, err)
+	w.settle()
+	w.check()
+	ins := w.store.Snapshot().Instance(ids[0])
+	require.Equal(t, structs.VMActive, ins.VM)
+	require.Equal(t, before.HostID, ins.HostID)
+	require.Equal(t, before.Generation, ins.Generation)
+	require.Zero(t, ins.ShelvedAt)
+	require.Empty(t, ins.ShelvedImageID)
+	require.Nil(t, w.store.Snapshot().Image("shelved"))
+}

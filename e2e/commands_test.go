@@ -44,11 +44,10 @@ func parseCommand(t *testing.T, line string) *command {
 // commandGroup are commands that run one after the other on an agent of their own; groups run next to each other.
 type commandGroup struct {
 	name     string
-	long     bool // run by make e2e-long alone
 	commands []*command
 }
 
-// parseCommands reads a file: "== name" begins a group, "== name (long)" one for make e2e-long, # a comment.
+// parseCommands reads a file: "== name" begins a group, # a comment.
 func parseCommands(t *testing.T, path string) (groups []*commandGroup, n int) {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -58,8 +57,7 @@ func parseCommands(t *testing.T, path string) (groups []*commandGroup, n int) {
 		name, begins := strings.CutPrefix(line, "== ")
 		switch {
 		case begins:
-			name, long := strings.CutSuffix(name, " (long)")
-			groups = append(groups, &commandGroup{name: name, long: long})
+			groups = append(groups, &commandGroup{name: name})
 		case line != "" && !strings.HasPrefix(line, "#"):
 			require.NotEmpty(t, groups, "%q is in no group", line)
 			g := groups[len(groups)-1]
@@ -114,9 +112,6 @@ func runCommands(t *testing.T, path string, least int, begin func(*testing.T, *a
 	groups, n := parseCommands(t, path)
 	require.GreaterOrEqual(t, n, least, "commands in %s", path)
 	for _, g := range groups {
-		if g.long && os.Getenv("KILONOVA_E2E_LONG") == "" {
-			continue
-		}
 		t.Run(g.name, func(t *testing.T) {
 			t.Parallel()
 			conf := filepath.Join(t.TempDir(), "slow.hcl")

@@ -15,6 +15,7 @@ import (
 
 // Three servers and two clients with a libvirtd each: the stock client boots a real guest, which outlives the death of the leader and of its host's client.
 func TestClusterRealGuest(t *testing.T) {
+	t.Parallel()
 	f := startFleet(t, func(i int) string {
 		return fmt.Sprintf("drivers = [\"libvirt\"]\n state_dir = %q\n", shortDir(t))
 	}, func(i int) string {

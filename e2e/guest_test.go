@@ -117,6 +117,7 @@ func (s *stock) waitStatus(name, status string, limit time.Duration) {
 
 // The stock client from Debian, a real guest, every verb of this milestone.
 func TestStockClientRealGuest(t *testing.T) {
+	t.Parallel()
 	a := newLibvirtDev(t)
 	s := newStock(t, a, "kilonova-admin")
 	var token struct{ ID string }

@@ -42,18 +42,14 @@ var binary = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// inLong leaves a test to make e2e-long: what it shows the others show in part, and together they take longer than a change should wait.
-func inLong(t *testing.T) {
-	t.Helper()
-	if os.Getenv("KILONOVA_E2E_LONG") == "" {
-		t.Skip("make e2e-long runs it")
-	}
-}
-
 func TestMain(m *testing.M) {
 	code := m.Run()
 	if p, err := binary(); err == nil && os.Getenv("KILONOVA_BIN") == "" {
 		_ = os.RemoveAll(filepath.Dir(p))
+	}
+	if clientsStarted.Load() {
+		p, _ := clients()
+		p.stop()
 	}
 	os.Exit(code)
 }

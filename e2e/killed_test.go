@@ -658,7 +658,6 @@ func TestHostLostInEveryOperation(t *testing.T) {
 // The leader is killed with -9 when the first of very many operations ends: what hosts have to say then finds it dying, or nobody to say it to.
 func TestLeaderKilledAsOperationsEnd(t *testing.T) {
 	t.Parallel()
-	inLong(t)
 	k := newKillings(t, 2, 20*time.Second)
 	all := k.everything()
 	a, victim := k.follower(), k.leader()

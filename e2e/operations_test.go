@@ -44,7 +44,6 @@ func waitRunning(t *testing.T, c *cloud, a *agent, instance, kind string) {
 // The agent, server and client in one, is killed with -9 in the middle of every operation on an instance: each is done after the restart, and nothing is stuck.
 func TestAgentKilledInEveryOperation(t *testing.T) {
 	t.Parallel()
-	inLong(t)
 	conf := filepath.Join(t.TempDir(), "slow.hcl")
 	require.NoError(t, os.WriteFile(conf, []byte(`plugin "fake" {
  config {

@@ -8,6 +8,6 @@ import "testing"
 func TestStockCommands(t *testing.T) {
 	t.Parallel()
 	runCommands(t, "testdata/stock-commands.txt", 250, func(t *testing.T, a *agent) func(args ...string) (string, error) {
-		return newStock(t, a, "kilonova-admin").try
+		return preloadedClient(t, "openstack", newStock(t, a, "kilonova-admin").env)
 	})
 }

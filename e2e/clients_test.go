@@ -64,14 +64,20 @@ func (p *preloaded) stop() {
 	_ = os.RemoveAll(p.dir)
 }
 
+// pollDial connects once the clients are loaded.
+func (p *preloaded) pollDial(limit time.Time) (conn net.Conn, err error) {
+	for {
+		if conn, err = net.Dial("unix", p.socket); err == nil || time.Now().After(limit) {
+			return conn, err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
 // run runs one command in a fork and returns what it printed.
 func (p *preloaded) run(env []string, args ...string) (string, error) {
 	limit := time.Now().Add(3 * time.Minute)
-	conn, err := net.Dial("unix", p.socket)
-	for err != nil && time.Now().Before(limit) { // it is still loading
-		time.Sleep(20 * time.Millisecond)
-		conn, err = net.Dial("unix", p.socket)
-	}
+	conn, err := p.pollDial(limit)
 	if err != nil {
 		return "", err
 	}

@@ -48,13 +48,18 @@ func (c *call) process(m *rows) error {
 		}
 	}
 	if t, ok := row.Rule.(tokenless); !ok || c.token != nil || !t.WithoutToken(c.r) {
-		if err := req.Allow(row.Rule); err != nil {
-			return err
+		if _, later := row.Rule.(judged); !later {
+			if err := req.Allow(row.Rule); err != nil {
+				return err
+			}
 		}
 	}
 	answer, err := row.Handler(req)
 	if err != nil {
 		return err
+	}
+	if _, later := row.Rule.(judged); later && !req.judged {
+		return structs.Errorf(structs.KindInternal, "nothing judged %s", row.Rule.Name())
 	}
 	return c.answer(row, answer)
 }

@@ -30,6 +30,23 @@ type Service struct {
 	// FollowsPolicy: a policy file may override the rules. Rules are those that handlers judge and no row has.
 	FollowsPolicy bool
 	Rules         []Rule
+	// Scopes are those of the tokens that the service takes beside unscoped ones and those on projects (oslo.policy's scope_types). A token of another scope is
+	// refused by every rule: an administrator of one domain is none of the cloud.
+	Scopes Scope
+}
+
+// Scope is a set of what tokens may be for.
+type Scope uint8
+
+// What a token may be for beside a project.
+const (
+	DomainScope Scope = 1 << iota
+	SystemScope
+)
+
+// takes reports whether the service takes a token's scope.
+func (s *Service) takes(t *Token) bool {
+	return s == nil || t == nil || (t.DomainID == "" || s.Scopes&DomainScope != 0) && (!t.System || s.Scopes&SystemScope != 0)
 }
 
 // Versioning is a service's range of microversions and its headers.
@@ -82,6 +99,7 @@ type Request struct {
 	projectIn bool       // the URL named the project
 	maxLimit  int
 	policy    *policy.Set // that the request is judged by; nil is the built-in one
+	judged    bool        // Judge was asked
 }
 
 // Token is who asks, from a verified token.
@@ -92,11 +110,19 @@ type Token struct {
 	ProjectID     structs.ProjectID // "" for an unscoped token
 	ProjectName   string
 	ProjectDomain structs.DomainID
+	DomainID      structs.DomainID // of a token on a domain
+	DomainName    string
+	System        bool     // a token on the system
 	Roles         []string // names, with what they imply
+	RoleIDs       []structs.RoleID
 	IssuedAt      structs.Time
 	ExpiresAt     structs.Time
 	AuditID       string
-	Methods       []string // password, token
+	Methods       []string // password, token, ...
+
+	TrustID             string // of a token that a trust made
+	ApplicationCredID   string // of one that an application credential made
+	ApplicationCredFree bool   // which is unrestricted
 
 	admin verdict // of a policy file's context_is_admin
 }

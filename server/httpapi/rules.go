@@ -37,7 +37,12 @@ func judge(set *policy.Set, r Rule, t *Token, what policy.Target) bool {
 }
 
 func (t *Token) subject() policy.Subject {
-	return policy.Subject{UserID: string(t.UserID), ProjectID: string(t.ProjectID), Roles: t.Roles}
+	s := policy.Subject{UserID: string(t.UserID), UserDomainID: string(t.UserDomain), ProjectID: string(t.ProjectID), ProjectDomainID: string(t.ProjectDomain),
+		DomainID: string(t.DomainID), Roles: t.Roles}
+	if t.System {
+		s.SystemScope = "all"
+	}
+	return s
 }
 
 // target is the caller's own: what a rule is judged for before it is known what is asked for.
@@ -75,6 +80,16 @@ func ManagerOrAdmin(name string) Rule { return rule{name, policy.ManagerOrAdmin}
 
 // ServiceOrAdmin is service_or_admin.
 func ServiceOrAdmin(name string) Rule { return rule{name, policy.ServiceOrAdmin} }
+
+// Check needs what a check in the words of oslo.policy says, of the caller alone.
+func Check(name, check string) Rule { return rule{name, check} }
+
+// judged is a rule that only the handler can judge: its check asks what the request is about.
+type judged struct{ rule }
+
+// Judged is the rule of a row whose check asks about its target. The wrapper lets everybody in who has a token; the handler must judge it by Request.Judge before
+// anything else that the caller could see, and an answer of one that did not is withheld.
+func Judged(name, check string) Rule { return judged{rule{name, check}} }
 
 // SelfOrAdmin lets every user through to its own things: the handler judges whose the thing is, with Request.AllowUser.
 func SelfOrAdmin(name string) Rule { return rule{name, policy.SelfOrAdmin} }
@@ -124,17 +139,32 @@ func (r *Request) AllowObject(owner structs.ProjectID, user structs.UserID) erro
 	return r.AllowFor(r.Route.Rule, owner, user)
 }
 
+// Judge judges the row's rule for what the request is about, as far as the caller's request let it be found: an empty target is one that is not there.
+func (r *Request) Judge(what policy.Target) error {
+	r.judged = true
+	return r.allow(r.Route.Rule, what)
+}
+
+// AllowTarget judges a further rule for a target.
+func (r *Request) AllowTarget(rule Rule, what policy.Target) error { return r.allow(rule, what) }
+
+// MayTarget is AllowTarget without the error.
+func (r *Request) MayTarget(rule Rule, what policy.Target) bool { return r.holds(rule, what) }
+
 func (r *Request) allow(rule Rule, what policy.Target) error {
 	if r.holds(rule, what) {
 		return nil
 	}
-	return policyError(rule)
+	return r.policyError(rule)
 }
 
 func (r *Request) holds(rule Rule, what policy.Target) bool {
 	set := r.policy
 	if set == nil {
 		set = policy.Builtin
+	}
+	if rule != Anyone && !r.Service.takes(r.Token) {
+		return false
 	}
 	return judge(set, rule, r.Token, what)
 }
@@ -144,6 +174,10 @@ func (r *Request) Sees(p structs.ProjectID) bool {
 	return r.Token != nil && (r.Token.IsAdmin() || r.Token.ProjectID != "" && r.Token.ProjectID == p)
 }
 
-func policyError(rule Rule) error {
+// policyError is the service's own refusal.
+func (r *Request) policyError(rule Rule) error {
+	if r.Service != nil && r.Service.Faults == KeystoneFaults {
+		return structs.Errorf(structs.KindForbidden, "You are not authorized to perform the requested action: %s.", rule.Name())
+	}
 	return structs.Errorf(structs.KindForbidden, "Policy doesn't allow %s to be performed.", rule.Name())
 }

@@ -42,7 +42,7 @@ func Services(o Options) []*httpapi.Service {
 	o.Heartbeat = cmp.Or(o.Heartbeat, 10*time.Second)
 	s := &service{opts: o}
 	return []*httpapi.Service{{Name: "native", Prefix: "/v1", Faults: httpapi.NativeFaults, Routes: s.routes(),
-		FollowsPolicy: true, Rules: []httpapi.Rule{ruleAllProjects}}}
+		FollowsPolicy: true, Rules: []httpapi.Rule{ruleAllProjects}, Scopes: httpapi.SystemScope}}
 }
 
 func (s *service) routes() []httpapi.Route {

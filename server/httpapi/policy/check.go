@@ -23,9 +23,9 @@ const (
 type operand uint8
 
 const (
-	literal operand = iota
-	userID
-	projectID
+	literal   operand = iota
+	attribute         // of the caller on the left, of the target on the right
+	none              // what is missing
 )
 
 // check is a node of a rule's tree.
@@ -36,7 +36,7 @@ type check struct {
 	to          *check // rule, isAdmin: what is referred to, once linked
 	want        bool   // isAdmin
 	left, right operand
-	l, r        string // literals
+	l, r        string // literals, or attributes' names
 }
 
 // holds judges a tree that is linked.
@@ -70,27 +70,29 @@ func (c *check) holds(who *Subject, what *Target) bool {
 	case rule:
 		return c.to.holds(who, what)
 	case isAdmin: // is judged of the caller alone
-		return c.to.holds(who, &Target{who.UserID, who.ProjectID}) == c.want
+		return c.to.holds(who, who.own()) == c.want
 	case compare:
 		return c.equal(who, what)
 	}
 	return false
 }
 
-// equal compares. What is missing on either side equals nothing: a token without project owns nothing, least of all what has no project.
+// equal compares. What is missing on either side equals nothing but None: a token without project owns nothing, least of all what has no project. None on the
+// left asks for an attribute that the target has, without a value.
 func (c *check) equal(who *Subject, what *Target) bool {
 	l, r := c.l, c.r
-	switch c.left {
-	case userID:
-		l = who.UserID
-	case projectID:
-		l = who.ProjectID
+	if c.left == attribute {
+		l = who.attribute(c.l)
 	}
-	switch c.right {
-	case userID:
-		r = what.UserID
-	case projectID:
-		r = what.ProjectID
+	has := true
+	if c.right == attribute {
+		r, has = what.attribute(c.r)
+	}
+	switch {
+	case c.left == none:
+		return has && c.right == attribute && r == ""
+	case c.right == none:
+		return l == ""
 	}
 	return l == r && (l != "" || c.left == literal && c.right == literal)
 }
@@ -110,7 +112,7 @@ func (c *check) String() string {
 		}
 		return "is_admin:False"
 	case compare:
-		return [...]string{"'" + c.l + "'", "user_id", "project_id"}[c.left] + ":" + [...]string{c.r, userIDTarget, projectIDTarget}[c.right]
+		return [...]string{"'" + c.l + "'", c.l, "None"}[c.left] + ":" + [...]string{c.r, "%(" + c.r + ")s", "None"}[c.right]
 	case not:
 		return "not " + c.kids[0].within()
 	case all, some:

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -149,8 +150,6 @@ func single(text string) (*check, error) {
 		return &check{op: isAdmin, name: adminRule, want: match == "True"}, nil
 	case "http", "https":
 		return nil, fmt.Errorf("%q asks another server, which is not done here: a request waits for none; checks of roles, users and projects are right", text)
-	case "system_scope", "domain_id", "user_domain_id", "project_domain_id":
-		return nil, fmt.Errorf("%q: tokens have no %s here; they have user_id, project_id, is_admin and roles (role:NAME)", text, kind)
 	}
 	return comparison(text, kind, match)
 }
@@ -177,30 +176,36 @@ func bare(text string) string {
 func comparison(text, kind, match string) (*check, error) {
 	c := &check{op: compare}
 	switch {
-	case kind == "user_id":
-		c.left = userID
-	case kind == "project_id":
-		c.left = projectID
+	case slices.Contains(subjectAttributes, kind):
+		c.left, c.l = attribute, kind
+	case kind == "None":
+		c.left = none
 	case len(kind) >= 2 && (kind[0] == '\'' || kind[0] == '"'):
 		c.l = kind[1 : len(kind)-1]
 	default:
-		return nil, fmt.Errorf("%q: there is no check of the kind %q; role:, rule:, is_admin:, user_id:, project_id: and 'literal': are right", text, kind)
+		return nil, fmt.Errorf("%q: there is no check of the kind %q; role:, rule:, is_admin:, None:, 'literal': and the caller's %s are right", text, kind,
+			strings.Join(subjectAttributes, ":, ")+":")
 	}
-	if strings.ContainsAny(c.l, "'%") || strings.ContainsAny(match, `'"`) {
-		return nil, fmt.Errorf("%q: a quote or percent sign stands where none can; 'literal':%s or user_id:ID is right", text, projectIDTarget)
+	if c.left == literal && strings.ContainsAny(c.l, "'%") || strings.ContainsAny(match, `'"`) {
+		return nil, fmt.Errorf("%q: a quote or percent sign stands where none can; 'literal':%%(project_id)s or user_id:ID is right", text)
 	}
-	switch match {
-	case userIDTarget:
-		c.right = userID
-	case projectIDTarget:
-		c.right = projectID
+	name, found := strings.CutPrefix(match, "%(")
+	name, closed := strings.CutSuffix(name, ")s")
+	switch {
+	case found && closed && slices.Contains(targetAttributes, name):
+		c.right, c.r = attribute, name
+	case strings.Contains(match, "%"):
+		return nil, fmt.Errorf("%q: %s is nothing that a target has; %%(project_id)s and %%(user_id)s are right, and in the rules of Identity %%(%s)s", text, match,
+			strings.Join(targetAttributes[5:], ")s, %("))
+	case match == "None":
+		c.right = none
+	case match == "":
+		return nil, fmt.Errorf("%q compares with nothing; an id, %%(project_id)s or %%(user_id)s is right", text)
 	default:
-		if strings.Contains(match, "%") {
-			return nil, fmt.Errorf("%q: %s is nothing that a target has; %s and %s are right", text, match, projectIDTarget, userIDTarget)
-		}
-		if c.r = match; match == "" {
-			return nil, fmt.Errorf("%q compares with nothing; an id, %s or %s is right", text, projectIDTarget, userIDTarget)
-		}
+		c.r = match
+	}
+	if c.left == none && c.right != attribute {
+		return nil, fmt.Errorf("%q compares nothing with nothing; None:%%(target.role.domain_id)s is right", text)
 	}
 	return c, nil
 }

@@ -7,24 +7,23 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 )
 
-// The default checks of Nova's rules (nova/policies/base.py).
+// The default checks of Nova's rules (nova/policies/base.py), which other services' rules have too.
 const (
-	Anybody         = "@" // with a token
-	Admin           = "rule:" + adminRule
-	ReaderOrAdmin   = "rule:project_reader_or_admin"
-	MemberOrAdmin   = "rule:project_member_or_admin"
-	ManagerOrAdmin  = "rule:project_manager_or_admin"
-	ServiceOrAdmin  = "rule:service_or_admin"
-	SelfOrAdmin     = "rule:" + adminRule + " or user_id:%(user_id)s"
-	adminRule       = "context_is_admin"
-	maxEvaluated    = 10000   // checks that one rule may come to, with all that it refers to
-	maxDepth        = 64      // of parentheses and nots
-	maxFile         = 1 << 20 // bytes
-	projectIDTarget = "%(project_id)s"
-	userIDTarget    = "%(user_id)s"
+	Anybody        = "@" // with a token
+	Admin          = "rule:" + adminRule
+	ReaderOrAdmin  = "rule:project_reader_or_admin"
+	MemberOrAdmin  = "rule:project_member_or_admin"
+	ManagerOrAdmin = "rule:project_manager_or_admin"
+	ServiceOrAdmin = "rule:service_or_admin"
+	SelfOrAdmin    = "rule:" + adminRule + " or user_id:%(user_id)s"
+	adminRule      = "context_is_admin"
+	maxEvaluated   = 10000   // checks that one rule may come to, with all that it refers to
+	maxDepth       = 64      // of parentheses and nots
+	maxFile        = 1 << 20 // bytes
 )
 
 // Rule is a named check.
@@ -39,7 +38,8 @@ type Rule struct {
 	Where string
 }
 
-// base are the rules that Nova's other rules refer to.
+// base are the rules that Nova's and Keystone's other rules refer to. Of the two that both services have under one name with different words,
+// admin_or_owner and service_or_admin, these are Nova's; the defaults of Keystone's rules do without them.
 var base = []Rule{
 	{Name: adminRule, Check: "role:admin"},
 	{Name: "admin_api", Check: "is_admin:True"},
@@ -52,41 +52,56 @@ var base = []Rule{
 	{Name: "project_reader_or_admin", Check: "rule:project_reader_api or rule:context_is_admin"},
 	{Name: "service_api", Check: "role:service"},
 	{Name: "service_or_admin", Check: "rule:service_api or rule:context_is_admin"},
+	{Name: "admin_required", Check: "role:admin"},
+	{Name: "service_role", Check: "role:service"},
+	{Name: "owner", Check: "user_id:%(user_id)s"},
+	{Name: "token_subject", Check: "user_id:%(target.token.user_id)s"},
+	{Name: "domain_managed_target_role", Check: "'manager':%(target.role.name)s or 'member':%(target.role.name)s or 'reader':%(target.role.name)s"},
 }
-
-// Subject is who asks.
-type Subject struct {
-	UserID, ProjectID string // ProjectID is "" without a project: then it equals nothing
-	Roles             []string
-}
-
-// Target is what is asked for: whose it is.
-type Target struct{ UserID, ProjectID string }
 
 // Set is a complete set of rules. It is constant and safe for concurrent use.
 type Set struct {
 	rules    map[string]*check
-	byText   map[string]*check // the default checks, for rules that have no name here
+	byText   sync.Map // the default checks of rules that have no name here: text to *check, nil of one that is none
 	list     []Rule
 	admin    *check
 	newAdmin bool
 	notes    []string
 }
 
-// Allows judges a rule; one that is not in the set is judged by its default check, one of this package's constants. Anything else is refused.
+// Allows judges a rule; one that is not in the set is judged by its default check. What is no check is refused.
 func (s *Set) Allows(name, byDefault string, who *Subject, what *Target) bool {
 	c := s.rules[name]
 	if c == nil {
-		if c = s.byText[byDefault]; c == nil {
-			return false
+		c = s.read(byDefault)
+	}
+	return c != nil && c.holds(who, what)
+}
+
+// read returns a default check with what it refers to, or nil when it is none. Each is read once: they are the words of the routes' tables.
+func (s *Set) read(text string) *check {
+	if c, ok := s.byText.Load(text); ok {
+		return c.(*check)
+	}
+	var c *check
+	if parsed, err := parse(text); err == nil {
+		var wrong problems
+		d := &definition{Rule: Rule{Name: text}, check: parsed}
+		all := map[string]*definition{}
+		for name, known := range s.rules {
+			all[name] = &definition{Rule: Rule{Name: name}, check: known, linked: true}
+		}
+		if link(all, d, nil, &wrong); wrong.err() == nil {
+			c = d.check
 		}
 	}
-	return c.holds(who, what)
+	s.byText.Store(text, c)
+	return c
 }
 
 // IsAdmin judges context_is_admin: whether somebody is an administrator at all.
 func (s *Set) IsAdmin(who *Subject) bool {
-	return s.admin.holds(who, &Target{who.UserID, who.ProjectID})
+	return s.admin.holds(who, who.own())
 }
 
 // RedefinesAdmin reports whether a file says who is an administrator.
@@ -128,7 +143,7 @@ func build(defaults []Rule, file *file) (*Set, error) {
 		r.Base = r.Base || Base(r.Name)
 		all[r.Name] = &definition{Rule: r, check: c}
 	}
-	s := &Set{rules: map[string]*check{}, byText: map[string]*check{}}
+	s := &Set{rules: map[string]*check{}}
 	if file != nil {
 		s.notes = file.overlay(all, &wrong)
 	}
@@ -141,12 +156,6 @@ func build(defaults []Rule, file *file) (*Set, error) {
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		s.rules[name] = all[name].check
 		s.list = append(s.list, all[name].Rule)
-	}
-	for _, text := range []string{Anybody, Admin, ReaderOrAdmin, MemberOrAdmin, ManagerOrAdmin, ServiceOrAdmin, SelfOrAdmin} {
-		d := &definition{Rule: Rule{Name: text}}
-		d.check, _ = parse(text)
-		link(all, d, nil, &wrong)
-		s.byText[text] = d.check
 	}
 	s.admin, s.newAdmin = s.rules[adminRule], all[adminRule].Where != ""
 	return s, wrong.err()

@@ -74,6 +74,45 @@ func TestMissingAttributes(t *testing.T) {
 	assert.True(t, s.Allows("unknown", Admin, &admin, &Target{}), "a default check is known")
 }
 
+// The words of Keystone's rules: the token's scope, attributes of the target, and None for what is missing.
+func TestScopes(t *testing.T) {
+	t.Parallel()
+	onDomain := Subject{UserID: "u", UserDomainID: "d", DomainID: "d", Roles: []string{"manager", "reader"}}
+	onSystem := Subject{UserID: "u", UserDomainID: "d", SystemScope: "all", Roles: []string{"reader"}}
+	onProject := Subject{UserID: "u", UserDomainID: "d", ProjectID: "p", ProjectDomainID: "d", Roles: []string{"reader"}}
+	user := Target{More: map[string]string{"target.user.id": "u", "target.user.domain_id": "d"}}
+	for _, c := range []struct {
+		check                   string
+		what                    Target
+		domain, system, project bool
+	}{
+		{"role:reader and system_scope:all", Target{}, false, true, false},
+		{"token.domain.id:%(target.user.domain_id)s", user, true, false, false},
+		{"domain_id:%(target.user.domain_id)s", user, true, false, false},
+		{"token.project.domain.id:%(target.user.domain_id)s", user, false, false, true},
+		{"user_id:%(target.user.id)s", user, true, true, true},
+		{"user_id:%(target.user.id)s", Target{}, false, false, false},
+		{"domain_id:%(target.user.domain_id)s", Target{More: map[string]string{"target.user.domain_id": ""}}, false, false, false},
+		{"None:%(target.role.domain_id)s", Target{More: map[string]string{"target.role.domain_id": ""}}, true, true, true},
+		{"None:%(target.role.domain_id)s", Target{More: map[string]string{"target.role.domain_id": "d"}}, false, false, false},
+		{"None:%(target.role.domain_id)s", Target{}, false, false, false},
+		{"not None:%(target.role.domain_id)s", Target{}, true, true, true},
+		{"role:reader and not domain_id:None", Target{}, true, false, false},
+		{"role:manager and rule:domain_managed_target_role", Target{More: map[string]string{"target.role.name": "member"}}, true, false, false},
+		{"role:manager and rule:domain_managed_target_role", Target{More: map[string]string{"target.role.name": "admin"}}, false, false, false},
+	} {
+		for i, want := range []bool{c.domain, c.system, c.project} {
+			who := []Subject{onDomain, onSystem, onProject}[i]
+			assert.Equal(t, want, Builtin.Allows("x", c.check, &who, &c.what), "%s %v %d", c.check, c.what, i)
+			parsed, err := parse(c.check)
+			require.NoError(t, err)
+			again, err := parse(parsed.String())
+			require.NoError(t, err)
+			assert.Equal(t, parsed, again)
+		}
+	}
+}
+
 func TestOldForm(t *testing.T) {
 	t.Parallel()
 	for list, want := range map[string]string{
@@ -112,8 +151,8 @@ func TestRefusals(t *testing.T) {
 		limits("is_admin:yes"):                                   `is_admin:True or is_admin:False is right`,
 		limits("http://acl.example.org"):                         `asks another server, which is not done here`,
 		limits("https:x"):                                        `asks another server`,
-		limits("system_scope:all"):                               `tokens have no system_scope here`,
-		limits("tenant_id:%(tenant_id)s"):                        `there is no check of the kind "tenant_id"; role:, rule:, is_admin:, user_id:, project_id: and 'literal': are right`,
+		limits("None:None"):                                      `compares nothing with nothing`,
+		limits("tenant_id:%(tenant_id)s"):                        `there is no check of the kind "tenant_id"; role:, rule:, is_admin:, None:, 'literal': and the caller's user_id:, `,
 		limits("project_id:%(target.owner)s"):                    `%(target.owner)s is nothing that a target has; %(project_id)s and %(user_id)s are right`,
 		limits("user_id:"):                                       `compares with nothing`,
 		limits("rule:project_member"):                            `p.yaml:2: rule os_compute_api:limits: there is no rule "project_member" to refer to; "project_member_api" may be right`,

@@ -66,6 +66,13 @@ func register[Req, Resp any](typ Type, name string, apply func(*state.Txn, *Req)
 	return Command[Req, Resp]{typ, name}
 }
 
+// registerOnce is register for a command whose repetition would answer otherwise than the first time: what it makes is there, what it takes away is gone, what it
+// changed has another version.
+func registerOnce[Req, Resp any](typ Type, name string, apply func(*state.Txn, *Req) (Resp, error)) Command[Req, Resp] {
+	onceOnly[typ] = true
+	return register(typ, name, apply)
+}
+
 // Propose commits req and returns the state machine's answer.
 func (c Command[Req, Resp]) Propose(ctx context.Context, p Proposer, req *Req) (Resp, error) {
 	r, _, err := c.ProposeIndex(ctx, p, req)

@@ -5,7 +5,7 @@ import (
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 )
 
-// IdentityUpsert writes domains, projects, users, roles and grants.
+// IdentityUpsert writes domains, projects, users, roles, implications and grants.
 var IdentityUpsert = register(2, "identity-upsert", applyIdentityUpsert)
 
 func applyIdentityUpsert(tx *state.Txn, r *structs.IdentityUpsertRequest) (None, error) {
@@ -32,20 +32,30 @@ func applyIdentityUpsert(tx *state.Txn, r *structs.IdentityUpsertRequest) (None,
 	for i := range r.Grants {
 		tx.PutGrant(&r.Grants[i])
 	}
+	for i := range r.ImpliedRoles {
+		tx.PutImpliedRole(&r.ImpliedRoles[i])
+	}
 	return None{}, nil
 }
 
-// TokenKeyRotate adds a token key and drops old ones.
-var TokenKeyRotate = register(3, "token-key-rotate", func(tx *state.Txn, r *structs.TokenKeyRotateRequest) (None, error) {
-	tx.PutTokenKey(&r.Key)
-	for _, id := range r.Drop {
-		tx.DeleteTokenKey(id)
+// version is the rule of every write of an identity: one that is new may not be there yet unless this very command made it, and one that was changed from an
+// older version than that in the state is read and changed again by who asked for it.
+func version(there bool, at, from uint64) error {
+	if from == 0 && there {
+		return structs.Errorf(structs.KindConflict, "Duplicate entry.")
 	}
-	return None{}, nil
-})
+	if from != 0 && (!there || at != from) {
+		return structs.ErrChanged
+	}
+	return nil
+}
 
-// TokenRevoke voids a token.
-var TokenRevoke = register(4, "token-revoke", func(tx *state.Txn, r *structs.TokenRevokeRequest) (None, error) {
-	tx.PutRevocation(&r.Revocation)
-	return None{}, nil
-})
+// duplicate is Keystone's refusal of a name that is taken.
+func duplicate(kind, name string) error {
+	return structs.Errorf(structs.KindConflict, "Conflict occurred attempting to store %s - Duplicate entry found with name %s.", kind, name)
+}
+
+// noSuch is Keystone's word for what is not there.
+func noSuch(kind string, id any) error {
+	return structs.Errorf(structs.KindNotFound, "Could not find %s: %v.", kind, id)
+}

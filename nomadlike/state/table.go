@@ -2,6 +2,7 @@ package state
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 
 	"github.com/hashicorp/go-memdb"
@@ -153,6 +154,14 @@ func (t *Table[T]) restore(tx *memdb.Txn, dec decoder, n int) error {
 		if err := tx.Insert(t.name, v); err != nil {
 			return fmt.Errorf("state: table %s: %w", t.name, err)
 		}
+	}
+	return nil
+}
+
+// one returns the first of a sequence, or nil.
+func one[T any](s iter.Seq[*T]) *T {
+	for v := range s {
+		return v
 	}
 	return nil
 }

@@ -1,0 +1,46 @@
+package structs
+
+// RegisteredLimit is the default of a resource of a service (Keystone's unified limits).
+type RegisteredLimit struct {
+	Meta
+	ID          string `codec:"id"`
+	ServiceID   string `codec:"svc"`
+	RegionID    string `codec:"region,omitempty"`
+	Resource    string `codec:"res"`
+	Default     int64  `codec:"n"` // -1: no limit
+	Description string `codec:"desc,omitempty"`
+}
+
+// Limit is what a project or a domain has instead of a registered limit.
+type Limit struct {
+	Meta
+	ID           string    `codec:"id"`
+	RegisteredID string    `codec:"of"`
+	ProjectID    ProjectID `codec:"p,omitempty"` // this
+	DomainID     DomainID  `codec:"d,omitempty"` // or this
+	Value        int64     `codec:"n"`           // -1: no limit
+	Description  string    `codec:"desc,omitempty"`
+}
+
+// RegisteredLimitsWriteRequest makes registered limits, all or none, or puts one in the place of the one of which Index is the ModifyIndex. KindConflict: there
+// is one for the service, region and resource.
+type RegisteredLimitsWriteRequest struct {
+	Limits []RegisteredLimit `codec:"l"`
+	Index  uint64            `codec:"ix,omitempty"` // 0: new ones
+}
+
+// RegisteredLimitDeleteRequest removes a registered limit. KindForbidden: a project or domain has a limit of it.
+type RegisteredLimitDeleteRequest struct {
+	ID string `codec:"id"`
+}
+
+// LimitsWriteRequest makes limits, all or none, or puts one in the place of the one of which Index is the ModifyIndex. KindConflict: there is one.
+type LimitsWriteRequest struct {
+	Limits []Limit `codec:"l"`
+	Index  uint64  `codec:"ix,omitempty"` // 0: new ones
+}
+
+// LimitDeleteRequest removes a limit: the registered one holds again.
+type LimitDeleteRequest struct {
+	ID string `codec:"id"`
+}

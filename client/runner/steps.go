@@ -110,6 +110,9 @@ func stepSpawn(ctx context.Context, j *job) (structs.PowerState, error) {
 	}
 	spec := j.spec()
 	spec.PowerOn = !j.staysOff()
+	if j.work.Operation.Kind == structs.OpBuild { // what else spawns makes no new disk, or, as Nova's evacuation, one without them
+		spec.Files = j.files()
+	}
 	st, err := j.r.cfg.Driver.Create(ctx, spec)
 	if err != nil {
 		return structs.PowerNoState, err
@@ -176,7 +179,7 @@ func stepRebuild(ctx context.Context, j *job) (structs.PowerState, error) {
 		return structs.PowerNoState, err
 	}
 	spec := j.spec()
-	spec.PowerOn = j.work.Operation.Args.PriorVM != structs.VMStopped
+	spec.PowerOn, spec.Files = j.work.Operation.Args.PriorVM != structs.VMStopped, j.files()
 	st, err := j.r.cfg.Driver.Rebuild(ctx, spec)
 	if err != nil {
 		return j.power(ctx), err
@@ -217,7 +220,16 @@ func (j *job) spec() *driver.InstanceSpec {
 	return s
 }
 
-// SpecOf turns a stored instance into what a driver is told of it, without the image's file.
+// files are those that the instance's user wants in a new root disk.
+func (j *job) files() []driver.File {
+	var files []driver.File
+	for _, f := range j.work.Instance.Files {
+		files = append(files, driver.File{Path: f.Path, Contents: f.Contents})
+	}
+	return files
+}
+
+// SpecOf turns a stored instance into what a driver is told of it, without the image's file and what is injected.
 func SpecOf(ins *structs.Instance) *driver.InstanceSpec {
 	return &driver.InstanceSpec{
 		InstanceRef: driver.InstanceRef{InstanceID: string(ins.ID), OperationID: string(ins.OperationID), Generation: ins.Generation},

@@ -29,6 +29,7 @@ type guest struct {
 	Interfaces []driver.Interface `json:"nics,omitempty"`
 	Snapshots  []string           `json:"snaps,omitempty"`  // volume id/snapshot id
 	Shares     []string           `json:"shares,omitempty"` // share ids
+	Files      []driver.File      `json:"files,omitempty"`  // on its root disk
 }
 
 // state is what of a guest is on the host.
@@ -49,6 +50,7 @@ func newGuest(spec *driver.InstanceSpec) *guest {
 	g.shape(spec)
 	g.Volumes = slices.Clone(spec.Volumes)
 	g.Interfaces = slices.Clone(spec.Interfaces)
+	g.Files = slices.Clone(spec.Files)
 	return g
 }
 

@@ -195,6 +195,7 @@ func (d *Driver) Recover(ctx context.Context, spec *driver.InstanceSpec) (st *dr
 func (d *Driver) Rebuild(ctx context.Context, spec *driver.InstanceSpec) (st *driver.InstanceStatus, err error) {
 	err = d.change(ctx, "rebuild", &spec.InstanceRef, func(g *guest) error {
 		g.shape(spec)
+		g.Files = slices.Clone(spec.Files)
 		g.Rescued = false
 		g.setPower(driver.PowerShutdown, "", d.now())
 		g.setPower(powerFor(spec.PowerOn), "", d.now())

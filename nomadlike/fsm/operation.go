@@ -142,6 +142,7 @@ func checkReady(tx *state.Txn, ins *structs.Instance, t *operation.Table) error 
 func rebuilt(old *structs.Instance, r *structs.InstanceRebuild) *structs.Instance {
 	ins := old.Copy()
 	ins.ImageID, ins.ImageSHA256, ins.ImageProps, ins.ImageMinDisk = r.ImageID, r.ImageSHA256, r.ImageProps, r.ImageMinDisk
+	ins.Files = r.Files
 	set(&ins.Name, r.Name)
 	set(&ins.Metadata, r.Metadata)
 	set(&ins.Hostname, r.Hostname)
@@ -488,7 +489,7 @@ func deleteInstance(tx *state.Txn, old *structs.Instance, left []structs.HostID,
 	endMigration(tx, ins, now)
 	settleQuota(tx, ins, before)
 	ins.TerminatedAt, ins.DeletedAt, ins.UpdatedAt = now, now, now
-	ins.UserData = nil
+	ins.UserData, ins.Files = nil, nil
 	if ins.ShelvedImageID != "" {
 		tx.DeleteImage(ins.ShelvedImageID)
 	}

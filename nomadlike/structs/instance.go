@@ -157,10 +157,18 @@ type Instance struct {
 	MigrationID MigrationID `codec:"mig,omitempty"`
 	// Password is what the guest reported of its administrator's password, encrypted with the keypair; "" is nothing.
 	Password string `codec:"pw,omitempty"`
+	// Files are injected by the build, or by the latest rebuild.
+	Files []InjectedFile `codec:"files,omitempty"`
 	// Cleanup: the instance is deleted but its host was down, so its guest may still be there. The host's client destroys it when it is back.
 	Cleanup bool `codec:"clean"`
 	// AlsoOn is a second host of which Cleanup speaks.
 	AlsoOn HostID `codec:"also,omitempty"`
+}
+
+// InjectedFile is a file that its user wants in the guest: of Nova's personality, which is a secret.
+type InjectedFile struct {
+	Path     string `codec:"p"`
+	Contents []byte `codec:"c"`
 }
 
 // Deleted reports whether the instance is gone for its user; the record stays for a while for lists of deleted ones.
@@ -170,7 +178,7 @@ func (i *Instance) Deleted() bool { return i.VM == VMDeleted }
 func (i *Instance) Counts() bool { return i.VM != VMDeleted && i.VM != VMSoftDeleted }
 
 // Copy returns a copy that may be changed: what is shared with the original (flavor's specs, image properties, keys,
-// hints) never changes after the build, and metadata and tags are cloned.
+// hints, files) is only ever replaced as a whole, and metadata and tags are cloned.
 func (i *Instance) Copy() *Instance {
 	c := *i
 	c.Metadata = maps.Clone(i.Metadata)

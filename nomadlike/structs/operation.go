@@ -227,6 +227,8 @@ type InstanceRebuild struct {
 	DiskConfig     *string            `codec:"dc,omitempty"`
 	AccessIPv4     *string            `codec:"a4,omitempty"`
 	AccessIPv6     *string            `codec:"a6,omitempty"`
+	// Files are those that the rebuild injects; what was injected before is not kept.
+	Files []InjectedFile `codec:"f,omitempty"`
 }
 
 // Outcome is how an attempt at a step ended, or what happened to an operation from outside.

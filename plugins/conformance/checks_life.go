@@ -21,7 +21,9 @@ func checkCreate(s *session) {
 	require.Len(s, s.listed(), 1)
 	require.Equal(s, st.InstanceID, s.inspect(spec.InstanceID).InstanceID)
 
-	off := s.create(false)
+	off := s.spec(false)
+	off.Files = someFiles
+	s.createAs(off)
 	s.createAs(off)
 	require.Equal(s, driver.PowerShutdown, s.inspect(off.InstanceID).Power)
 	require.Len(s, s.listed(), 2)
@@ -32,6 +34,9 @@ func checkCreate(s *session) {
 	require.NoError(s, err)
 	require.Equal(s, driver.PowerShutdown, st.Power, "Create repeated after Stop")
 }
+
+// someFiles are refused by no driver, whether it can put files into guests or not. What became of them cannot be seen from outside of the guest.
+var someFiles = []driver.File{{Path: "/etc/motd", Contents: []byte("hello\x00\xff\n")}, {Path: "empty"}}
 
 func checkDestroy(s *session) {
 	spec := s.create(true)

@@ -253,7 +253,7 @@ func checkReshape(s *session) {
 	if s.has("Rebuild") {
 		rebuilt := *spec
 		rebuilt.InstanceRef = *again(spec)
-		rebuilt.PowerOn = true
+		rebuilt.PowerOn, rebuilt.Files = true, someFiles
 		var started time.Time
 		for range 2 {
 			st, err := s.d.Rebuild(s.call(), &rebuilt)

@@ -31,6 +31,7 @@ func specToProto(in *InstanceSpec) *driverpb.InstanceSpec {
 		Interfaces:      valuesToProto(in.Interfaces, ifaceToProto),
 		Volumes:         valuesToProto(in.Volumes, volumeToProto),
 		ConfigDrivePath: in.ConfigDrivePath,
+		Files:           valuesToProto(in.Files, fileToProto),
 	}
 }
 
@@ -59,6 +60,27 @@ func specFromProto(in *driverpb.InstanceSpec) *InstanceSpec {
 		Interfaces:      valuesFromProto(in.Interfaces, ifaceFromProto),
 		Volumes:         valuesFromProto(in.Volumes, volumeFromProto),
 		ConfigDrivePath: in.ConfigDrivePath,
+		Files:           valuesFromProto(in.Files, fileFromProto),
+	}
+}
+
+func fileToProto(in *File) *driverpb.File {
+	if in == nil {
+		return nil
+	}
+	return &driverpb.File{
+		Path:     in.Path,
+		Contents: in.Contents,
+	}
+}
+
+func fileFromProto(in *driverpb.File) *File {
+	if in == nil {
+		return nil
+	}
+	return &File{
+		Path:     in.Path,
+		Contents: in.Contents,
 	}
 }
 

@@ -204,10 +204,19 @@ type InstanceSpec struct {
 	PublicKeys []string
 	UserData   []byte
 	Metadata   map[string]string
+	// Files are to be in the guest's file system when it first starts. They come with a Create or Rebuild that makes a disk of an image, and with no
+	// other call. They are the user's secrets: log no contents. A driver that has no way into the disk leaves them out.
+	Files []File
 
 	Interfaces      []Interface
 	Volumes         []Volume
 	ConfigDrivePath string // an ISO 9660 or vfat image that the agent made; "" for none
+}
+
+// File is a file that is put into a guest.
+type File struct {
+	Path     string // as the user gave it; it may be anything
+	Contents []byte
 }
 
 // Image is a root image that the agent fetched, verified and put on the host's disk, in a format that the driver named.

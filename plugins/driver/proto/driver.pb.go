@@ -767,6 +767,7 @@ type InstanceSpec struct {
 	Interfaces      []*Interface           `protobuf:"bytes,18,rep,name=interfaces,proto3" json:"interfaces,omitempty"`
 	Volumes         []*Volume              `protobuf:"bytes,19,rep,name=volumes,proto3" json:"volumes,omitempty"`
 	ConfigDrivePath string                 `protobuf:"bytes,20,opt,name=config_drive_path,json=configDrivePath,proto3" json:"config_drive_path,omitempty"`
+	Files           []*File                `protobuf:"bytes,21,rep,name=files,proto3" json:"files,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -941,6 +942,65 @@ func (x *InstanceSpec) GetConfigDrivePath() string {
 	return ""
 }
 
+func (x *InstanceSpec) GetFiles() []*File {
+	if x != nil {
+		return x.Files
+	}
+	return nil
+}
+
+type File struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	Contents      []byte                 `protobuf:"bytes,2,opt,name=contents,proto3" json:"contents,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *File) Reset() {
+	*x = File{}
+	mi := &file_proto_driver_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *File) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*File) ProtoMessage() {}
+
+func (x *File) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_driver_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use File.ProtoReflect.Descriptor instead.
+func (*File) Descriptor() ([]byte, []int) {
+	return file_proto_driver_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *File) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *File) GetContents() []byte {
+	if x != nil {
+		return x.Contents
+	}
+	return nil
+}
+
 type Image struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -955,7 +1015,7 @@ type Image struct {
 
 func (x *Image) Reset() {
 	*x = Image{}
-	mi := &file_proto_driver_proto_msgTypes[12]
+	mi := &file_proto_driver_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -967,7 +1027,7 @@ func (x *Image) String() string {
 func (*Image) ProtoMessage() {}
 
 func (x *Image) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_driver_proto_msgTypes[12]
+	mi := &file_proto_driver_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -980,7 +1040,7 @@ func (x *Image) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Image.ProtoReflect.Descriptor instead.
 func (*Image) Descriptor() ([]byte, []int) {
-	return file_proto_driver_proto_rawDescGZIP(), []int{12}
+	return file_proto_driver_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Image) GetId() string {
@@ -1039,7 +1099,7 @@ type Interface struct {
 
 func (x *Interface) Reset() {
 	*x = Interface{}
-	mi := &file_proto_driver_proto_msgTypes[13]
+	mi := &file_proto_driver_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1051,7 +1111,7 @@ func (x *Interface) String() string {
 func (*Interface) ProtoMessage() {}
 
 func (x *Interface) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_driver_proto_msgTypes[13]
+	mi := &file_proto_driver_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1064,7 +1124,7 @@ func (x *Interface) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Interface.ProtoReflect.Descriptor instead.
 func (*Interface) Descriptor() ([]byte, []int) {
-	return file_proto_driver_proto_rawDescGZIP(), []int{13}
+	return file_proto_driver_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Interface) GetId() string {
@@ -1124,7 +1184,7 @@ type Volume struct {
 
 func (x *Volume) Reset() {
 	*x = Volume{}
-	mi := &file_proto_driver_proto_msgTypes[14]
+	mi := &file_proto_driver_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1136,7 +1196,7 @@ func (x *Volume) String() string {
 func (*Volume) ProtoMessage() {}
 
 func (x *Volume) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_driver_proto_msgTypes[14]
+	mi := &file_proto_driver_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1149,7 +1209,7 @@ func (x *Volume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Volume.ProtoReflect.Descriptor instead.
 func (*Volume) Descriptor() ([]byte, []int) {
-	return file_proto_driver_proto_rawDescGZIP(), []int{14}
+	return file_proto_driver_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Volume) GetId() string {
@@ -1217,7 +1277,7 @@ type InstanceStatus struct {
 
 func (x *InstanceStatus) Reset() {
 	*x = InstanceStatus{}
-	mi := &file_proto_driver_proto_msgTypes[15]
+	mi := &file_proto_driver_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1229,7 +1289,7 @@ func (x *InstanceStatus) String() string {
 func (*InstanceStatus) ProtoMessage() {}
 
 func (x *InstanceStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_driver_proto_msgTypes[15]
+	mi := &file_proto_driver_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1242,7 +1302,7 @@ func (x *InstanceStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstanceStatus.ProtoReflect.Descriptor instead.
 func (*InstanceStatus) Descriptor() ([]byte, []int) {
-	return file_proto_driver_proto_rawDescGZIP(), []int{15}
+	return file_proto_driver_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *InstanceStatus) GetInstanceId() string {
@@ -1310,7 +1370,7 @@ type InstanceList struct {
 
 func (x *InstanceList) Reset() {
 	*x = InstanceList{}
-	mi := &file_proto_driver_proto_msgTypes[16]
+	mi := &file_proto_driver_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1322,7 +1382,7 @@ func (x *InstanceList) String() string {
 func (*InstanceList) ProtoMessage() {}
 
 func (x *InstanceList) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_driver_proto_msgTypes[16]
+	mi := &file_proto_driver_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1335,7 +1395,7 @@ func (x *InstanceList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstanceList.ProtoReflect.Descriptor instead.
 func (*InstanceList) Descriptor() ([]byte, []int) {
-	return file_proto_driver_proto_rawDescGZIP(), []int{16}
+	return file_proto_driver_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *InstanceList) GetInstances() []*InstanceStatus {
@@ -1355,7 +1415,7 @@ type DestroyRequest struct {
 
 func (x *DestroyRequest) Reset() {
 	*x = DestroyRequest{}
-	mi := &file_proto_driver_proto_msgTypes[17]
+	mi := &file_proto_driver_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1367,7 +1427,7 @@ func (x *DestroyRequest) String() string {
 func (*DestroyRequest) ProtoMessage() {}
 
 func (x *DestroyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_driver_proto_msgTypes[17]
+	mi := &file_proto_driver_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1380,7 +1440,7 @@ func (x *DestroyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DestroyRequest.ProtoReflect.Descriptor instead.
 func (*DestroyRequest) Descriptor() ([]byte, []int) {
-	return file_proto_driver_proto_rawDescGZIP(), []int{17}
+	return file_proto_driver_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *DestroyRequest) GetRef() *InstanceRef {
@@ -1407,7 +1467,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_proto_driver_proto_msgTypes[18]
+	mi := &file_proto_driver_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1419,7 +1479,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_driver_proto_msgTypes[18]
+	mi := &file_proto_driver_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1432,7 +1492,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_proto_driver_proto_rawDescGZIP(), []int{18}
+	return file_proto_driver_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *StopRequest) GetRef() *InstanceRef {
@@ -1460,7 +1520,7 @@ type RebootRequest struct {
 
 func (x *RebootRequest) Reset() {
 	*x = RebootRequest{}
-	mi := &file_proto_driver_proto_msgTypes[19]
+	mi := &file_proto_driver_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1472,7 +1532,7 @@ func (x *RebootRequest) String() string {
 func (*RebootRequest) ProtoMessage() {}
 
 func (x *RebootRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_driver_proto_msgTypes[19]
+	mi := &file_proto_driver_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1485,7 +1545,7 @@ func (x *RebootRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RebootRequest.ProtoReflect.Descriptor instead.
 func (*RebootRequest) Descriptor() ([]byte, []int) {
-	return file_proto_driver_proto_rawDescGZIP(), []int{19}
+	return file_proto_driver_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RebootRequest) GetRef() *InstanceRef {
@@ -1520,7 +1580,7 @@ type PasswordRequest struct {
 
 func (x *PasswordRequest) Reset() {
 	*x = PasswordRequest{}
-	mi := &file_proto_driver_proto_msgTypes[20]
+	mi := &file_proto_driver_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1532,7 +1592,7 @@ func (x *PasswordRequest) String() string {
 func (*PasswordRequest) ProtoMessage() {}
 
 func (x *PasswordRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_driver_proto_msgTypes[20]
+	mi := &file_proto_driver_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1545,7 +1605,7 @@ func (x *PasswordRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PasswordRequest.ProtoReflect.Descriptor instead.
 func (*PasswordRequest) Descriptor() ([]byte, []int) {
-	return file_proto_driver_proto_rawDescGZIP(), []int{20}
+	return file_proto_driver_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *PasswordRequest) GetRef() *InstanceRef {
@@ -1579,7 +1639,7 @@ type VolumeRequest struct {
 
 func (x *VolumeRequest) Reset() {
 	*x = VolumeRequest{}
-	mi := &file_proto_driver_proto_msgTypes[21]
+	mi := &file_proto_driver_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1591,7 +1651,7 @@ func (x *VolumeRequest) String() string {
 func (*VolumeRequest) ProtoMessage() {}
 
 func (x *VolumeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_driver_proto_msgTypes[21]
+	mi := &file_proto_driver_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1604,7 +1664,7 @@ func (x *VolumeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VolumeRequest.ProtoReflect.Descriptor instead.
 func (*VolumeRequest) Descriptor() ([]byte, []int) {
-	return file_proto_driver_proto_rawDescGZIP(), []int{21}
+	return file_proto_driver_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *VolumeRequest) GetRef() *InstanceRef {
@@ -1632,7 +1692,7 @@ type SwapVolumeRequest struct {
 
 func (x *SwapVolumeRequest) Reset() {
 	*x = SwapVolumeRequest{}
-	mi := &file_proto_driver_proto_msgTypes[22]
+	mi := &file_proto_driver_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1644,7 +1704,7 @@ func (x *SwapVolumeRequest) String() string {
 func (*SwapVolumeRequest) ProtoMessage() {}
 
 func (x *SwapVolumeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_driver_proto_msgTypes[22]
+	mi := &file_proto_driver_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1657,7 +1717,7 @@ func (x *SwapVolumeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SwapVolumeRequest.ProtoReflect.Descriptor instead.
 func (*SwapVolumeRequest) Descriptor() ([]byte, []int) {
-	return file_proto_driver_proto_rawDescGZIP(), []int{22}
+	return file_proto_driver_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *SwapVolumeRequest) GetRef() *InstanceRef {
@@ -1692,7 +1752,7 @@ type ExtendVolumeRequest struct {
 
 func (x *ExtendVolumeRequest) Reset() {
 	*x = ExtendVolumeRequest{}
-	mi := &file_proto_driver_proto_msgTypes[23]
+	mi := &file_proto_driver_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1704,7 +1764,7 @@ func (x *ExtendVolumeRequest) String() string {
 func (*ExtendVolumeRequest) ProtoMessage() {}
 
 func (x *ExtendVolumeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_driver_proto_msgTypes[23]
+	mi := &file_proto_driver_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1717,7 +1777,7 @@ func (x *ExtendVolumeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendVolumeRequest.ProtoReflect.Descriptor instead.
 func (*ExtendVolumeRequest) Descriptor() ([]byte, []int) {
-	return file_proto_driver_proto_rawDescGZIP(), []int{23}
+	return file_proto_driver_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ExtendVolumeRequest) GetRef() *InstanceRef {
@@ -1753,7 +1813,7 @@ type SnapshotRequest struct {
 
 func (x *SnapshotRequest) Reset() {
 	*x = SnapshotRequest{}
-	mi := &file_proto_driver_proto_msgTypes[24]
+	mi := &file_proto_driver_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1765,7 +1825,7 @@ func (x *SnapshotRequest) String() string {
 func (*SnapshotRequest) ProtoMessage() {}
 
 func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_driver_proto_msgTypes[24]
+	mi := &file_proto_driver_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1778,7 +1838,7 @@ func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRequest.ProtoReflect.Descriptor instead.
 func (*SnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_proto_driver_proto_rawDescGZIP(), []int{24}
+	return file_proto_driver_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SnapshotRequest) GetRef() *InstanceRef {
@@ -1822,7 +1882,7 @@ type VolumeSnapshotRequest struct {
 
 func (x *VolumeSnapshotRequest) Reset() {
 	*x = VolumeSnapshotRequest{}
-	mi := &file_proto_driver_proto_msgTypes[25]
+	mi := &file_proto_driver_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1834,7 +1894,7 @@ func (x *VolumeSnapshotRequest) String() string {
 func (*VolumeSnapshotRequest) ProtoMessage() {}
 
 func (x *VolumeSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_driver_proto_msgTypes[25]
+	mi := &file_proto_driver_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1847,7 +1907,7 @@ func (x *VolumeSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VolumeSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*VolumeSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_proto_driver_proto_rawDescGZIP(), []int{25}
+	return file_proto_driver_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *VolumeSnapshotRequest) GetRef() *InstanceRef {
@@ -1898,7 +1958,7 @@ type VolumeConnectorResponse struct {
 
 func (x *VolumeConnectorResponse) Reset() {
 	*x = VolumeConnectorResponse{}
-	mi := &file_proto_driver_proto_msgTypes[26]
+	mi := &file_proto_driver_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1910,7 +1970,7 @@ func (x *VolumeConnectorResponse) String() string {
 func (*VolumeConnectorResponse) ProtoMessage() {}
 
 func (x *VolumeConnectorResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_driver_proto_msgTypes[26]
+	mi := &file_proto_driver_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1923,7 +1983,7 @@ func (x *VolumeConnectorResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VolumeConnectorResponse.ProtoReflect.Descriptor instead.
 func (*VolumeConnectorResponse) Descriptor() ([]byte, []int) {
-	return file_proto_driver_proto_rawDescGZIP(), []int{26}
+	return file_proto_driver_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *VolumeConnectorResponse) GetIp() string {
@@ -1974,7 +2034,7 @@ type ShareRequest struct {
 
 func (x *ShareRequest) Reset() {
 	*x = ShareRequest{}
-	mi := &file_proto_driver_proto_msgTypes[27]
+	mi := &file_proto_driver_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1986,7 +2046,7 @@ func (x *ShareRequest) String() string {
 func (*ShareRequest) ProtoMessage() {}
 
 func (x *ShareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_driver_proto_msgTypes[27]
+	mi := &file_proto_driver_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1999,7 +2059,7 @@ func (x *ShareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShareRequest.ProtoReflect.Descriptor instead.
 func (*ShareRequest) Descriptor() ([]byte, []int) {
-	return file_proto_driver_proto_rawDescGZIP(), []int{27}
+	return file_proto_driver_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ShareRequest) GetRef() *InstanceRef {
@@ -2047,7 +2107,7 @@ type InterfaceRequest struct {
 
 func (x *InterfaceRequest) Reset() {
 	*x = InterfaceRequest{}
-	mi := &file_proto_driver_proto_msgTypes[28]
+	mi := &file_proto_driver_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2059,7 +2119,7 @@ func (x *InterfaceRequest) String() string {
 func (*InterfaceRequest) ProtoMessage() {}
 
 func (x *InterfaceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_driver_proto_msgTypes[28]
+	mi := &file_proto_driver_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2072,7 +2132,7 @@ func (x *InterfaceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InterfaceRequest.ProtoReflect.Descriptor instead.
 func (*InterfaceRequest) Descriptor() ([]byte, []int) {
-	return file_proto_driver_proto_rawDescGZIP(), []int{28}
+	return file_proto_driver_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *InterfaceRequest) GetRef() *InstanceRef {
@@ -2103,7 +2163,7 @@ type MigrateRequest struct {
 
 func (x *MigrateRequest) Reset() {
 	*x = MigrateRequest{}
-	mi := &file_proto_driver_proto_msgTypes[29]
+	mi := &file_proto_driver_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2115,7 +2175,7 @@ func (x *MigrateRequest) String() string {
 func (*MigrateRequest) ProtoMessage() {}
 
 func (x *MigrateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_driver_proto_msgTypes[29]
+	mi := &file_proto_driver_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2128,7 +2188,7 @@ func (x *MigrateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MigrateRequest.ProtoReflect.Descriptor instead.
 func (*MigrateRequest) Descriptor() ([]byte, []int) {
-	return file_proto_driver_proto_rawDescGZIP(), []int{29}
+	return file_proto_driver_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *MigrateRequest) GetRef() *InstanceRef {
@@ -2184,7 +2244,7 @@ type MigrateCheck struct {
 
 func (x *MigrateCheck) Reset() {
 	*x = MigrateCheck{}
-	mi := &file_proto_driver_proto_msgTypes[30]
+	mi := &file_proto_driver_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2196,7 +2256,7 @@ func (x *MigrateCheck) String() string {
 func (*MigrateCheck) ProtoMessage() {}
 
 func (x *MigrateCheck) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_driver_proto_msgTypes[30]
+	mi := &file_proto_driver_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2209,7 +2269,7 @@ func (x *MigrateCheck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MigrateCheck.ProtoReflect.Descriptor instead.
 func (*MigrateCheck) Descriptor() ([]byte, []int) {
-	return file_proto_driver_proto_rawDescGZIP(), []int{30}
+	return file_proto_driver_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *MigrateCheck) GetOk() bool {
@@ -2247,7 +2307,7 @@ type MigrateProgress struct {
 
 func (x *MigrateProgress) Reset() {
 	*x = MigrateProgress{}
-	mi := &file_proto_driver_proto_msgTypes[31]
+	mi := &file_proto_driver_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2259,7 +2319,7 @@ func (x *MigrateProgress) String() string {
 func (*MigrateProgress) ProtoMessage() {}
 
 func (x *MigrateProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_driver_proto_msgTypes[31]
+	mi := &file_proto_driver_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2272,7 +2332,7 @@ func (x *MigrateProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MigrateProgress.ProtoReflect.Descriptor instead.
 func (*MigrateProgress) Descriptor() ([]byte, []int) {
-	return file_proto_driver_proto_rawDescGZIP(), []int{31}
+	return file_proto_driver_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *MigrateProgress) GetDone() bool {
@@ -2328,7 +2388,7 @@ type DiskFile struct {
 
 func (x *DiskFile) Reset() {
 	*x = DiskFile{}
-	mi := &file_proto_driver_proto_msgTypes[32]
+	mi := &file_proto_driver_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2340,7 +2400,7 @@ func (x *DiskFile) String() string {
 func (*DiskFile) ProtoMessage() {}
 
 func (x *DiskFile) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_driver_proto_msgTypes[32]
+	mi := &file_proto_driver_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2353,7 +2413,7 @@ func (x *DiskFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiskFile.ProtoReflect.Descriptor instead.
 func (*DiskFile) Descriptor() ([]byte, []int) {
-	return file_proto_driver_proto_rawDescGZIP(), []int{32}
+	return file_proto_driver_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *DiskFile) GetPath() string {
@@ -2386,7 +2446,7 @@ type DiskFiles struct {
 
 func (x *DiskFiles) Reset() {
 	*x = DiskFiles{}
-	mi := &file_proto_driver_proto_msgTypes[33]
+	mi := &file_proto_driver_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2398,7 +2458,7 @@ func (x *DiskFiles) String() string {
 func (*DiskFiles) ProtoMessage() {}
 
 func (x *DiskFiles) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_driver_proto_msgTypes[33]
+	mi := &file_proto_driver_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2411,7 +2471,7 @@ func (x *DiskFiles) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiskFiles.ProtoReflect.Descriptor instead.
 func (*DiskFiles) Descriptor() ([]byte, []int) {
-	return file_proto_driver_proto_rawDescGZIP(), []int{33}
+	return file_proto_driver_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *DiskFiles) GetFiles() []*DiskFile {
@@ -2431,7 +2491,7 @@ type ConsoleOutputRequest struct {
 
 func (x *ConsoleOutputRequest) Reset() {
 	*x = ConsoleOutputRequest{}
-	mi := &file_proto_driver_proto_msgTypes[34]
+	mi := &file_proto_driver_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2443,7 +2503,7 @@ func (x *ConsoleOutputRequest) String() string {
 func (*ConsoleOutputRequest) ProtoMessage() {}
 
 func (x *ConsoleOutputRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_driver_proto_msgTypes[34]
+	mi := &file_proto_driver_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2456,7 +2516,7 @@ func (x *ConsoleOutputRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsoleOutputRequest.ProtoReflect.Descriptor instead.
 func (*ConsoleOutputRequest) Descriptor() ([]byte, []int) {
-	return file_proto_driver_proto_rawDescGZIP(), []int{34}
+	return file_proto_driver_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ConsoleOutputRequest) GetInstanceId() string {
@@ -2482,7 +2542,7 @@ type ConsoleOutputResponse struct {
 
 func (x *ConsoleOutputResponse) Reset() {
 	*x = ConsoleOutputResponse{}
-	mi := &file_proto_driver_proto_msgTypes[35]
+	mi := &file_proto_driver_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2494,7 +2554,7 @@ func (x *ConsoleOutputResponse) String() string {
 func (*ConsoleOutputResponse) ProtoMessage() {}
 
 func (x *ConsoleOutputResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_driver_proto_msgTypes[35]
+	mi := &file_proto_driver_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2507,7 +2567,7 @@ func (x *ConsoleOutputResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsoleOutputResponse.ProtoReflect.Descriptor instead.
 func (*ConsoleOutputResponse) Descriptor() ([]byte, []int) {
-	return file_proto_driver_proto_rawDescGZIP(), []int{35}
+	return file_proto_driver_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ConsoleOutputResponse) GetOutput() []byte {
@@ -2527,7 +2587,7 @@ type ConsoleEndpointRequest struct {
 
 func (x *ConsoleEndpointRequest) Reset() {
 	*x = ConsoleEndpointRequest{}
-	mi := &file_proto_driver_proto_msgTypes[36]
+	mi := &file_proto_driver_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2539,7 +2599,7 @@ func (x *ConsoleEndpointRequest) String() string {
 func (*ConsoleEndpointRequest) ProtoMessage() {}
 
 func (x *ConsoleEndpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_driver_proto_msgTypes[36]
+	mi := &file_proto_driver_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2552,7 +2612,7 @@ func (x *ConsoleEndpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsoleEndpointRequest.ProtoReflect.Descriptor instead.
 func (*ConsoleEndpointRequest) Descriptor() ([]byte, []int) {
-	return file_proto_driver_proto_rawDescGZIP(), []int{36}
+	return file_proto_driver_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ConsoleEndpointRequest) GetInstanceId() string {
@@ -2582,7 +2642,7 @@ type ConsoleEndpointResponse struct {
 
 func (x *ConsoleEndpointResponse) Reset() {
 	*x = ConsoleEndpointResponse{}
-	mi := &file_proto_driver_proto_msgTypes[37]
+	mi := &file_proto_driver_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2594,7 +2654,7 @@ func (x *ConsoleEndpointResponse) String() string {
 func (*ConsoleEndpointResponse) ProtoMessage() {}
 
 func (x *ConsoleEndpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_driver_proto_msgTypes[37]
+	mi := &file_proto_driver_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2607,7 +2667,7 @@ func (x *ConsoleEndpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsoleEndpointResponse.ProtoReflect.Descriptor instead.
 func (*ConsoleEndpointResponse) Descriptor() ([]byte, []int) {
-	return file_proto_driver_proto_rawDescGZIP(), []int{37}
+	return file_proto_driver_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ConsoleEndpointResponse) GetHost() string {
@@ -2660,7 +2720,7 @@ type DiagnosticsResponse struct {
 
 func (x *DiagnosticsResponse) Reset() {
 	*x = DiagnosticsResponse{}
-	mi := &file_proto_driver_proto_msgTypes[38]
+	mi := &file_proto_driver_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2672,7 +2732,7 @@ func (x *DiagnosticsResponse) String() string {
 func (*DiagnosticsResponse) ProtoMessage() {}
 
 func (x *DiagnosticsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_driver_proto_msgTypes[38]
+	mi := &file_proto_driver_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2685,7 +2745,7 @@ func (x *DiagnosticsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiagnosticsResponse.ProtoReflect.Descriptor instead.
 func (*DiagnosticsResponse) Descriptor() ([]byte, []int) {
-	return file_proto_driver_proto_rawDescGZIP(), []int{38}
+	return file_proto_driver_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *DiagnosticsResponse) GetState() string {
@@ -2748,7 +2808,7 @@ type CPUTime struct {
 
 func (x *CPUTime) Reset() {
 	*x = CPUTime{}
-	mi := &file_proto_driver_proto_msgTypes[39]
+	mi := &file_proto_driver_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2760,7 +2820,7 @@ func (x *CPUTime) String() string {
 func (*CPUTime) ProtoMessage() {}
 
 func (x *CPUTime) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_driver_proto_msgTypes[39]
+	mi := &file_proto_driver_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2773,7 +2833,7 @@ func (x *CPUTime) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CPUTime.ProtoReflect.Descriptor instead.
 func (*CPUTime) Descriptor() ([]byte, []int) {
-	return file_proto_driver_proto_rawDescGZIP(), []int{39}
+	return file_proto_driver_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *CPUTime) GetId() int64 {
@@ -2811,7 +2871,7 @@ type DiskStats struct {
 
 func (x *DiskStats) Reset() {
 	*x = DiskStats{}
-	mi := &file_proto_driver_proto_msgTypes[40]
+	mi := &file_proto_driver_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2823,7 +2883,7 @@ func (x *DiskStats) String() string {
 func (*DiskStats) ProtoMessage() {}
 
 func (x *DiskStats) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_driver_proto_msgTypes[40]
+	mi := &file_proto_driver_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2836,7 +2896,7 @@ func (x *DiskStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiskStats.ProtoReflect.Descriptor instead.
 func (*DiskStats) Descriptor() ([]byte, []int) {
-	return file_proto_driver_proto_rawDescGZIP(), []int{40}
+	return file_proto_driver_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *DiskStats) GetDevice() string {
@@ -2900,7 +2960,7 @@ type NICStats struct {
 
 func (x *NICStats) Reset() {
 	*x = NICStats{}
-	mi := &file_proto_driver_proto_msgTypes[41]
+	mi := &file_proto_driver_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2912,7 +2972,7 @@ func (x *NICStats) String() string {
 func (*NICStats) ProtoMessage() {}
 
 func (x *NICStats) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_driver_proto_msgTypes[41]
+	mi := &file_proto_driver_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2925,7 +2985,7 @@ func (x *NICStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NICStats.ProtoReflect.Descriptor instead.
 func (*NICStats) Descriptor() ([]byte, []int) {
-	return file_proto_driver_proto_rawDescGZIP(), []int{41}
+	return file_proto_driver_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *NICStats) GetMac() string {
@@ -3014,7 +3074,7 @@ type VolumeUsages struct {
 
 func (x *VolumeUsages) Reset() {
 	*x = VolumeUsages{}
-	mi := &file_proto_driver_proto_msgTypes[42]
+	mi := &file_proto_driver_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3026,7 +3086,7 @@ func (x *VolumeUsages) String() string {
 func (*VolumeUsages) ProtoMessage() {}
 
 func (x *VolumeUsages) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_driver_proto_msgTypes[42]
+	mi := &file_proto_driver_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3039,7 +3099,7 @@ func (x *VolumeUsages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VolumeUsages.ProtoReflect.Descriptor instead.
 func (*VolumeUsages) Descriptor() ([]byte, []int) {
-	return file_proto_driver_proto_rawDescGZIP(), []int{42}
+	return file_proto_driver_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *VolumeUsages) GetVolumes() []*VolumeUsageEntry {
@@ -3063,7 +3123,7 @@ type VolumeUsageEntry struct {
 
 func (x *VolumeUsageEntry) Reset() {
 	*x = VolumeUsageEntry{}
-	mi := &file_proto_driver_proto_msgTypes[43]
+	mi := &file_proto_driver_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3075,7 +3135,7 @@ func (x *VolumeUsageEntry) String() string {
 func (*VolumeUsageEntry) ProtoMessage() {}
 
 func (x *VolumeUsageEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_driver_proto_msgTypes[43]
+	mi := &file_proto_driver_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3088,7 +3148,7 @@ func (x *VolumeUsageEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VolumeUsageEntry.ProtoReflect.Descriptor instead.
 func (*VolumeUsageEntry) Descriptor() ([]byte, []int) {
-	return file_proto_driver_proto_rawDescGZIP(), []int{43}
+	return file_proto_driver_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *VolumeUsageEntry) GetInstanceId() string {
@@ -3147,7 +3207,7 @@ type HostStatsResponse struct {
 
 func (x *HostStatsResponse) Reset() {
 	*x = HostStatsResponse{}
-	mi := &file_proto_driver_proto_msgTypes[44]
+	mi := &file_proto_driver_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3159,7 +3219,7 @@ func (x *HostStatsResponse) String() string {
 func (*HostStatsResponse) ProtoMessage() {}
 
 func (x *HostStatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_driver_proto_msgTypes[44]
+	mi := &file_proto_driver_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3172,7 +3232,7 @@ func (x *HostStatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostStatsResponse.ProtoReflect.Descriptor instead.
 func (*HostStatsResponse) Descriptor() ([]byte, []int) {
-	return file_proto_driver_proto_rawDescGZIP(), []int{44}
+	return file_proto_driver_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *HostStatsResponse) GetKernelNanoseconds() int64 {
@@ -3226,7 +3286,7 @@ type HostPowerRequest struct {
 
 func (x *HostPowerRequest) Reset() {
 	*x = HostPowerRequest{}
-	mi := &file_proto_driver_proto_msgTypes[45]
+	mi := &file_proto_driver_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3238,7 +3298,7 @@ func (x *HostPowerRequest) String() string {
 func (*HostPowerRequest) ProtoMessage() {}
 
 func (x *HostPowerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_driver_proto_msgTypes[45]
+	mi := &file_proto_driver_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3251,7 +3311,7 @@ func (x *HostPowerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostPowerRequest.ProtoReflect.Descriptor instead.
 func (*HostPowerRequest) Descriptor() ([]byte, []int) {
-	return file_proto_driver_proto_rawDescGZIP(), []int{45}
+	return file_proto_driver_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *HostPowerRequest) GetAction() string {
@@ -3270,7 +3330,7 @@ type HostMaintenanceRequest struct {
 
 func (x *HostMaintenanceRequest) Reset() {
 	*x = HostMaintenanceRequest{}
-	mi := &file_proto_driver_proto_msgTypes[46]
+	mi := &file_proto_driver_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3282,7 +3342,7 @@ func (x *HostMaintenanceRequest) String() string {
 func (*HostMaintenanceRequest) ProtoMessage() {}
 
 func (x *HostMaintenanceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_driver_proto_msgTypes[46]
+	mi := &file_proto_driver_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3295,7 +3355,7 @@ func (x *HostMaintenanceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostMaintenanceRequest.ProtoReflect.Descriptor instead.
 func (*HostMaintenanceRequest) Descriptor() ([]byte, []int) {
-	return file_proto_driver_proto_rawDescGZIP(), []int{46}
+	return file_proto_driver_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *HostMaintenanceRequest) GetOn() bool {
@@ -3374,7 +3434,7 @@ const file_proto_driver_proto_rawDesc = "" +
 	"\foperation_id\x18\x02 \x01(\tR\voperationId\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x03 \x01(\x04R\n" +
-	"generation\"\x9a\a\n" +
+	"generation\"\xca\a\n" +
 	"\fInstanceSpec\x121\n" +
 	"\x03ref\x18\x01 \x01(\v2\x1f.kilonova.driver.v1.InstanceRefR\x03ref\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n" +
@@ -3402,13 +3462,17 @@ const file_proto_driver_proto_rawDesc = "" +
 	"interfaces\x18\x12 \x03(\v2\x1d.kilonova.driver.v1.InterfaceR\n" +
 	"interfaces\x124\n" +
 	"\avolumes\x18\x13 \x03(\v2\x1a.kilonova.driver.v1.VolumeR\avolumes\x12*\n" +
-	"\x11config_drive_path\x18\x14 \x01(\tR\x0fconfigDrivePath\x1a=\n" +
+	"\x11config_drive_path\x18\x14 \x01(\tR\x0fconfigDrivePath\x12.\n" +
+	"\x05files\x18\x15 \x03(\v2\x18.kilonova.driver.v1.FileR\x05files\x1a=\n" +
 	"\x0fExtraSpecsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x88\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"6\n" +
+	"\x04File\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x1a\n" +
+	"\bcontents\x18\x02 \x01(\fR\bcontents\"\x88\x02\n" +
 	"\x05Image\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x16\n" +
@@ -3688,7 +3752,7 @@ func file_proto_driver_proto_rawDescGZIP() []byte {
 	return file_proto_driver_proto_rawDescData
 }
 
-var file_proto_driver_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
+var file_proto_driver_proto_msgTypes = make([]protoimpl.MessageInfo, 54)
 var file_proto_driver_proto_goTypes = []any{
 	(*Empty)(nil),                   // 0: kilonova.driver.v1.Empty
 	(*PluginDescription)(nil),       // 1: kilonova.driver.v1.PluginDescription
@@ -3702,197 +3766,199 @@ var file_proto_driver_proto_goTypes = []any{
 	(*InstanceID)(nil),              // 9: kilonova.driver.v1.InstanceID
 	(*InstanceRef)(nil),             // 10: kilonova.driver.v1.InstanceRef
 	(*InstanceSpec)(nil),            // 11: kilonova.driver.v1.InstanceSpec
-	(*Image)(nil),                   // 12: kilonova.driver.v1.Image
-	(*Interface)(nil),               // 13: kilonova.driver.v1.Interface
-	(*Volume)(nil),                  // 14: kilonova.driver.v1.Volume
-	(*InstanceStatus)(nil),          // 15: kilonova.driver.v1.InstanceStatus
-	(*InstanceList)(nil),            // 16: kilonova.driver.v1.InstanceList
-	(*DestroyRequest)(nil),          // 17: kilonova.driver.v1.DestroyRequest
-	(*StopRequest)(nil),             // 18: kilonova.driver.v1.StopRequest
-	(*RebootRequest)(nil),           // 19: kilonova.driver.v1.RebootRequest
-	(*PasswordRequest)(nil),         // 20: kilonova.driver.v1.PasswordRequest
-	(*VolumeRequest)(nil),           // 21: kilonova.driver.v1.VolumeRequest
-	(*SwapVolumeRequest)(nil),       // 22: kilonova.driver.v1.SwapVolumeRequest
-	(*ExtendVolumeRequest)(nil),     // 23: kilonova.driver.v1.ExtendVolumeRequest
-	(*SnapshotRequest)(nil),         // 24: kilonova.driver.v1.SnapshotRequest
-	(*VolumeSnapshotRequest)(nil),   // 25: kilonova.driver.v1.VolumeSnapshotRequest
-	(*VolumeConnectorResponse)(nil), // 26: kilonova.driver.v1.VolumeConnectorResponse
-	(*ShareRequest)(nil),            // 27: kilonova.driver.v1.ShareRequest
-	(*InterfaceRequest)(nil),        // 28: kilonova.driver.v1.InterfaceRequest
-	(*MigrateRequest)(nil),          // 29: kilonova.driver.v1.MigrateRequest
-	(*MigrateCheck)(nil),            // 30: kilonova.driver.v1.MigrateCheck
-	(*MigrateProgress)(nil),         // 31: kilonova.driver.v1.MigrateProgress
-	(*DiskFile)(nil),                // 32: kilonova.driver.v1.DiskFile
-	(*DiskFiles)(nil),               // 33: kilonova.driver.v1.DiskFiles
-	(*ConsoleOutputRequest)(nil),    // 34: kilonova.driver.v1.ConsoleOutputRequest
-	(*ConsoleOutputResponse)(nil),   // 35: kilonova.driver.v1.ConsoleOutputResponse
-	(*ConsoleEndpointRequest)(nil),  // 36: kilonova.driver.v1.ConsoleEndpointRequest
-	(*ConsoleEndpointResponse)(nil), // 37: kilonova.driver.v1.ConsoleEndpointResponse
-	(*DiagnosticsResponse)(nil),     // 38: kilonova.driver.v1.DiagnosticsResponse
-	(*CPUTime)(nil),                 // 39: kilonova.driver.v1.CPUTime
-	(*DiskStats)(nil),               // 40: kilonova.driver.v1.DiskStats
-	(*NICStats)(nil),                // 41: kilonova.driver.v1.NICStats
-	(*VolumeUsages)(nil),            // 42: kilonova.driver.v1.VolumeUsages
-	(*VolumeUsageEntry)(nil),        // 43: kilonova.driver.v1.VolumeUsageEntry
-	(*HostStatsResponse)(nil),       // 44: kilonova.driver.v1.HostStatsResponse
-	(*HostPowerRequest)(nil),        // 45: kilonova.driver.v1.HostPowerRequest
-	(*HostMaintenanceRequest)(nil),  // 46: kilonova.driver.v1.HostMaintenanceRequest
-	nil,                             // 47: kilonova.driver.v1.FingerprintResponse.AttributesEntry
-	nil,                             // 48: kilonova.driver.v1.InstanceSpec.ExtraSpecsEntry
-	nil,                             // 49: kilonova.driver.v1.InstanceSpec.MetadataEntry
-	nil,                             // 50: kilonova.driver.v1.Image.PropertiesEntry
-	nil,                             // 51: kilonova.driver.v1.Volume.ConnectionEntry
-	nil,                             // 52: kilonova.driver.v1.VolumeConnectorResponse.AttributesEntry
+	(*File)(nil),                    // 12: kilonova.driver.v1.File
+	(*Image)(nil),                   // 13: kilonova.driver.v1.Image
+	(*Interface)(nil),               // 14: kilonova.driver.v1.Interface
+	(*Volume)(nil),                  // 15: kilonova.driver.v1.Volume
+	(*InstanceStatus)(nil),          // 16: kilonova.driver.v1.InstanceStatus
+	(*InstanceList)(nil),            // 17: kilonova.driver.v1.InstanceList
+	(*DestroyRequest)(nil),          // 18: kilonova.driver.v1.DestroyRequest
+	(*StopRequest)(nil),             // 19: kilonova.driver.v1.StopRequest
+	(*RebootRequest)(nil),           // 20: kilonova.driver.v1.RebootRequest
+	(*PasswordRequest)(nil),         // 21: kilonova.driver.v1.PasswordRequest
+	(*VolumeRequest)(nil),           // 22: kilonova.driver.v1.VolumeRequest
+	(*SwapVolumeRequest)(nil),       // 23: kilonova.driver.v1.SwapVolumeRequest
+	(*ExtendVolumeRequest)(nil),     // 24: kilonova.driver.v1.ExtendVolumeRequest
+	(*SnapshotRequest)(nil),         // 25: kilonova.driver.v1.SnapshotRequest
+	(*VolumeSnapshotRequest)(nil),   // 26: kilonova.driver.v1.VolumeSnapshotRequest
+	(*VolumeConnectorResponse)(nil), // 27: kilonova.driver.v1.VolumeConnectorResponse
+	(*ShareRequest)(nil),            // 28: kilonova.driver.v1.ShareRequest
+	(*InterfaceRequest)(nil),        // 29: kilonova.driver.v1.InterfaceRequest
+	(*MigrateRequest)(nil),          // 30: kilonova.driver.v1.MigrateRequest
+	(*MigrateCheck)(nil),            // 31: kilonova.driver.v1.MigrateCheck
+	(*MigrateProgress)(nil),         // 32: kilonova.driver.v1.MigrateProgress
+	(*DiskFile)(nil),                // 33: kilonova.driver.v1.DiskFile
+	(*DiskFiles)(nil),               // 34: kilonova.driver.v1.DiskFiles
+	(*ConsoleOutputRequest)(nil),    // 35: kilonova.driver.v1.ConsoleOutputRequest
+	(*ConsoleOutputResponse)(nil),   // 36: kilonova.driver.v1.ConsoleOutputResponse
+	(*ConsoleEndpointRequest)(nil),  // 37: kilonova.driver.v1.ConsoleEndpointRequest
+	(*ConsoleEndpointResponse)(nil), // 38: kilonova.driver.v1.ConsoleEndpointResponse
+	(*DiagnosticsResponse)(nil),     // 39: kilonova.driver.v1.DiagnosticsResponse
+	(*CPUTime)(nil),                 // 40: kilonova.driver.v1.CPUTime
+	(*DiskStats)(nil),               // 41: kilonova.driver.v1.DiskStats
+	(*NICStats)(nil),                // 42: kilonova.driver.v1.NICStats
+	(*VolumeUsages)(nil),            // 43: kilonova.driver.v1.VolumeUsages
+	(*VolumeUsageEntry)(nil),        // 44: kilonova.driver.v1.VolumeUsageEntry
+	(*HostStatsResponse)(nil),       // 45: kilonova.driver.v1.HostStatsResponse
+	(*HostPowerRequest)(nil),        // 46: kilonova.driver.v1.HostPowerRequest
+	(*HostMaintenanceRequest)(nil),  // 47: kilonova.driver.v1.HostMaintenanceRequest
+	nil,                             // 48: kilonova.driver.v1.FingerprintResponse.AttributesEntry
+	nil,                             // 49: kilonova.driver.v1.InstanceSpec.ExtraSpecsEntry
+	nil,                             // 50: kilonova.driver.v1.InstanceSpec.MetadataEntry
+	nil,                             // 51: kilonova.driver.v1.Image.PropertiesEntry
+	nil,                             // 52: kilonova.driver.v1.Volume.ConnectionEntry
+	nil,                             // 53: kilonova.driver.v1.VolumeConnectorResponse.AttributesEntry
 }
 var file_proto_driver_proto_depIdxs = []int32{
 	6,  // 0: kilonova.driver.v1.FingerprintResponse.inventory:type_name -> kilonova.driver.v1.Inventory
 	7,  // 1: kilonova.driver.v1.FingerprintResponse.cpu:type_name -> kilonova.driver.v1.CPUInfo
-	47, // 2: kilonova.driver.v1.FingerprintResponse.attributes:type_name -> kilonova.driver.v1.FingerprintResponse.AttributesEntry
+	48, // 2: kilonova.driver.v1.FingerprintResponse.attributes:type_name -> kilonova.driver.v1.FingerprintResponse.AttributesEntry
 	10, // 3: kilonova.driver.v1.InstanceSpec.ref:type_name -> kilonova.driver.v1.InstanceRef
-	48, // 4: kilonova.driver.v1.InstanceSpec.extra_specs:type_name -> kilonova.driver.v1.InstanceSpec.ExtraSpecsEntry
-	12, // 5: kilonova.driver.v1.InstanceSpec.image:type_name -> kilonova.driver.v1.Image
-	49, // 6: kilonova.driver.v1.InstanceSpec.metadata:type_name -> kilonova.driver.v1.InstanceSpec.MetadataEntry
-	13, // 7: kilonova.driver.v1.InstanceSpec.interfaces:type_name -> kilonova.driver.v1.Interface
-	14, // 8: kilonova.driver.v1.InstanceSpec.volumes:type_name -> kilonova.driver.v1.Volume
-	50, // 9: kilonova.driver.v1.Image.properties:type_name -> kilonova.driver.v1.Image.PropertiesEntry
-	51, // 10: kilonova.driver.v1.Volume.connection:type_name -> kilonova.driver.v1.Volume.ConnectionEntry
-	15, // 11: kilonova.driver.v1.InstanceList.instances:type_name -> kilonova.driver.v1.InstanceStatus
-	10, // 12: kilonova.driver.v1.DestroyRequest.ref:type_name -> kilonova.driver.v1.InstanceRef
-	10, // 13: kilonova.driver.v1.StopRequest.ref:type_name -> kilonova.driver.v1.InstanceRef
-	10, // 14: kilonova.driver.v1.RebootRequest.ref:type_name -> kilonova.driver.v1.InstanceRef
-	10, // 15: kilonova.driver.v1.PasswordRequest.ref:type_name -> kilonova.driver.v1.InstanceRef
-	10, // 16: kilonova.driver.v1.VolumeRequest.ref:type_name -> kilonova.driver.v1.InstanceRef
-	14, // 17: kilonova.driver.v1.VolumeRequest.volume:type_name -> kilonova.driver.v1.Volume
-	10, // 18: kilonova.driver.v1.SwapVolumeRequest.ref:type_name -> kilonova.driver.v1.InstanceRef
-	14, // 19: kilonova.driver.v1.SwapVolumeRequest.old:type_name -> kilonova.driver.v1.Volume
-	14, // 20: kilonova.driver.v1.SwapVolumeRequest.new:type_name -> kilonova.driver.v1.Volume
-	10, // 21: kilonova.driver.v1.ExtendVolumeRequest.ref:type_name -> kilonova.driver.v1.InstanceRef
-	10, // 22: kilonova.driver.v1.SnapshotRequest.ref:type_name -> kilonova.driver.v1.InstanceRef
-	10, // 23: kilonova.driver.v1.VolumeSnapshotRequest.ref:type_name -> kilonova.driver.v1.InstanceRef
-	52, // 24: kilonova.driver.v1.VolumeConnectorResponse.attributes:type_name -> kilonova.driver.v1.VolumeConnectorResponse.AttributesEntry
-	10, // 25: kilonova.driver.v1.ShareRequest.ref:type_name -> kilonova.driver.v1.InstanceRef
-	10, // 26: kilonova.driver.v1.InterfaceRequest.ref:type_name -> kilonova.driver.v1.InstanceRef
-	13, // 27: kilonova.driver.v1.InterfaceRequest.interface:type_name -> kilonova.driver.v1.Interface
-	10, // 28: kilonova.driver.v1.MigrateRequest.ref:type_name -> kilonova.driver.v1.InstanceRef
-	11, // 29: kilonova.driver.v1.MigrateRequest.spec:type_name -> kilonova.driver.v1.InstanceSpec
-	32, // 30: kilonova.driver.v1.DiskFiles.files:type_name -> kilonova.driver.v1.DiskFile
-	39, // 31: kilonova.driver.v1.DiagnosticsResponse.cpus:type_name -> kilonova.driver.v1.CPUTime
-	40, // 32: kilonova.driver.v1.DiagnosticsResponse.disks:type_name -> kilonova.driver.v1.DiskStats
-	41, // 33: kilonova.driver.v1.DiagnosticsResponse.nics:type_name -> kilonova.driver.v1.NICStats
-	43, // 34: kilonova.driver.v1.VolumeUsages.volumes:type_name -> kilonova.driver.v1.VolumeUsageEntry
-	0,  // 35: kilonova.driver.v1.Plugin.Describe:input_type -> kilonova.driver.v1.Empty
-	3,  // 36: kilonova.driver.v1.Driver.Configure:input_type -> kilonova.driver.v1.ConfigureRequest
-	0,  // 37: kilonova.driver.v1.Driver.Capabilities:input_type -> kilonova.driver.v1.Empty
-	0,  // 38: kilonova.driver.v1.Driver.Fingerprint:input_type -> kilonova.driver.v1.Empty
-	0,  // 39: kilonova.driver.v1.Driver.Events:input_type -> kilonova.driver.v1.Empty
-	11, // 40: kilonova.driver.v1.Driver.Create:input_type -> kilonova.driver.v1.InstanceSpec
-	17, // 41: kilonova.driver.v1.Driver.Destroy:input_type -> kilonova.driver.v1.DestroyRequest
-	0,  // 42: kilonova.driver.v1.Driver.List:input_type -> kilonova.driver.v1.Empty
-	9,  // 43: kilonova.driver.v1.Driver.Inspect:input_type -> kilonova.driver.v1.InstanceID
-	11, // 44: kilonova.driver.v1.Driver.Recover:input_type -> kilonova.driver.v1.InstanceSpec
-	11, // 45: kilonova.driver.v1.Driver.Rebuild:input_type -> kilonova.driver.v1.InstanceSpec
-	11, // 46: kilonova.driver.v1.Driver.Resize:input_type -> kilonova.driver.v1.InstanceSpec
-	11, // 47: kilonova.driver.v1.Driver.Rescue:input_type -> kilonova.driver.v1.InstanceSpec
-	10, // 48: kilonova.driver.v1.Driver.Unrescue:input_type -> kilonova.driver.v1.InstanceRef
-	10, // 49: kilonova.driver.v1.Driver.Start:input_type -> kilonova.driver.v1.InstanceRef
-	18, // 50: kilonova.driver.v1.Driver.Stop:input_type -> kilonova.driver.v1.StopRequest
-	19, // 51: kilonova.driver.v1.Driver.Reboot:input_type -> kilonova.driver.v1.RebootRequest
-	10, // 52: kilonova.driver.v1.Driver.Pause:input_type -> kilonova.driver.v1.InstanceRef
-	10, // 53: kilonova.driver.v1.Driver.Unpause:input_type -> kilonova.driver.v1.InstanceRef
-	10, // 54: kilonova.driver.v1.Driver.Suspend:input_type -> kilonova.driver.v1.InstanceRef
-	10, // 55: kilonova.driver.v1.Driver.Resume:input_type -> kilonova.driver.v1.InstanceRef
-	10, // 56: kilonova.driver.v1.Driver.TriggerCrashDump:input_type -> kilonova.driver.v1.InstanceRef
-	20, // 57: kilonova.driver.v1.Driver.SetAdminPassword:input_type -> kilonova.driver.v1.PasswordRequest
-	10, // 58: kilonova.driver.v1.Driver.Quiesce:input_type -> kilonova.driver.v1.InstanceRef
-	10, // 59: kilonova.driver.v1.Driver.Unquiesce:input_type -> kilonova.driver.v1.InstanceRef
-	21, // 60: kilonova.driver.v1.Driver.AttachVolume:input_type -> kilonova.driver.v1.VolumeRequest
-	21, // 61: kilonova.driver.v1.Driver.DetachVolume:input_type -> kilonova.driver.v1.VolumeRequest
-	22, // 62: kilonova.driver.v1.Driver.SwapVolume:input_type -> kilonova.driver.v1.SwapVolumeRequest
-	23, // 63: kilonova.driver.v1.Driver.ExtendVolume:input_type -> kilonova.driver.v1.ExtendVolumeRequest
-	24, // 64: kilonova.driver.v1.Driver.Snapshot:input_type -> kilonova.driver.v1.SnapshotRequest
-	25, // 65: kilonova.driver.v1.Driver.VolumeSnapshotCreate:input_type -> kilonova.driver.v1.VolumeSnapshotRequest
-	25, // 66: kilonova.driver.v1.Driver.VolumeSnapshotDelete:input_type -> kilonova.driver.v1.VolumeSnapshotRequest
-	0,  // 67: kilonova.driver.v1.Driver.VolumeConnector:input_type -> kilonova.driver.v1.Empty
-	27, // 68: kilonova.driver.v1.Driver.MountShare:input_type -> kilonova.driver.v1.ShareRequest
-	27, // 69: kilonova.driver.v1.Driver.UnmountShare:input_type -> kilonova.driver.v1.ShareRequest
-	28, // 70: kilonova.driver.v1.Driver.AttachInterface:input_type -> kilonova.driver.v1.InterfaceRequest
-	28, // 71: kilonova.driver.v1.Driver.DetachInterface:input_type -> kilonova.driver.v1.InterfaceRequest
-	29, // 72: kilonova.driver.v1.Driver.CheckMigrateDestination:input_type -> kilonova.driver.v1.MigrateRequest
-	29, // 73: kilonova.driver.v1.Driver.CheckMigrateSource:input_type -> kilonova.driver.v1.MigrateRequest
-	29, // 74: kilonova.driver.v1.Driver.PrepareMigration:input_type -> kilonova.driver.v1.MigrateRequest
-	29, // 75: kilonova.driver.v1.Driver.LiveMigrate:input_type -> kilonova.driver.v1.MigrateRequest
-	10, // 76: kilonova.driver.v1.Driver.ForceCompleteMigration:input_type -> kilonova.driver.v1.InstanceRef
-	10, // 77: kilonova.driver.v1.Driver.AbortMigration:input_type -> kilonova.driver.v1.InstanceRef
-	29, // 78: kilonova.driver.v1.Driver.FinishMigration:input_type -> kilonova.driver.v1.MigrateRequest
-	29, // 79: kilonova.driver.v1.Driver.RollbackMigration:input_type -> kilonova.driver.v1.MigrateRequest
-	29, // 80: kilonova.driver.v1.Driver.ExportDisks:input_type -> kilonova.driver.v1.MigrateRequest
-	29, // 81: kilonova.driver.v1.Driver.ImportDisks:input_type -> kilonova.driver.v1.MigrateRequest
-	34, // 82: kilonova.driver.v1.Driver.ConsoleOutput:input_type -> kilonova.driver.v1.ConsoleOutputRequest
-	36, // 83: kilonova.driver.v1.Driver.ConsoleEndpoint:input_type -> kilonova.driver.v1.ConsoleEndpointRequest
-	10, // 84: kilonova.driver.v1.Driver.Diagnostics:input_type -> kilonova.driver.v1.InstanceRef
-	0,  // 85: kilonova.driver.v1.Driver.VolumeUsage:input_type -> kilonova.driver.v1.Empty
-	0,  // 86: kilonova.driver.v1.Driver.HostStats:input_type -> kilonova.driver.v1.Empty
-	45, // 87: kilonova.driver.v1.Driver.HostPower:input_type -> kilonova.driver.v1.HostPowerRequest
-	46, // 88: kilonova.driver.v1.Driver.HostMaintenance:input_type -> kilonova.driver.v1.HostMaintenanceRequest
-	1,  // 89: kilonova.driver.v1.Plugin.Describe:output_type -> kilonova.driver.v1.PluginDescription
-	0,  // 90: kilonova.driver.v1.Driver.Configure:output_type -> kilonova.driver.v1.Empty
-	4,  // 91: kilonova.driver.v1.Driver.Capabilities:output_type -> kilonova.driver.v1.CapabilitiesResponse
-	5,  // 92: kilonova.driver.v1.Driver.Fingerprint:output_type -> kilonova.driver.v1.FingerprintResponse
-	8,  // 93: kilonova.driver.v1.Driver.Events:output_type -> kilonova.driver.v1.Event
-	15, // 94: kilonova.driver.v1.Driver.Create:output_type -> kilonova.driver.v1.InstanceStatus
-	0,  // 95: kilonova.driver.v1.Driver.Destroy:output_type -> kilonova.driver.v1.Empty
-	16, // 96: kilonova.driver.v1.Driver.List:output_type -> kilonova.driver.v1.InstanceList
-	15, // 97: kilonova.driver.v1.Driver.Inspect:output_type -> kilonova.driver.v1.InstanceStatus
-	15, // 98: kilonova.driver.v1.Driver.Recover:output_type -> kilonova.driver.v1.InstanceStatus
-	15, // 99: kilonova.driver.v1.Driver.Rebuild:output_type -> kilonova.driver.v1.InstanceStatus
-	0,  // 100: kilonova.driver.v1.Driver.Resize:output_type -> kilonova.driver.v1.Empty
-	0,  // 101: kilonova.driver.v1.Driver.Rescue:output_type -> kilonova.driver.v1.Empty
-	0,  // 102: kilonova.driver.v1.Driver.Unrescue:output_type -> kilonova.driver.v1.Empty
-	0,  // 103: kilonova.driver.v1.Driver.Start:output_type -> kilonova.driver.v1.Empty
-	0,  // 104: kilonova.driver.v1.Driver.Stop:output_type -> kilonova.driver.v1.Empty
-	0,  // 105: kilonova.driver.v1.Driver.Reboot:output_type -> kilonova.driver.v1.Empty
-	0,  // 106: kilonova.driver.v1.Driver.Pause:output_type -> kilonova.driver.v1.Empty
-	0,  // 107: kilonova.driver.v1.Driver.Unpause:output_type -> kilonova.driver.v1.Empty
-	0,  // 108: kilonova.driver.v1.Driver.Suspend:output_type -> kilonova.driver.v1.Empty
-	0,  // 109: kilonova.driver.v1.Driver.Resume:output_type -> kilonova.driver.v1.Empty
-	0,  // 110: kilonova.driver.v1.Driver.TriggerCrashDump:output_type -> kilonova.driver.v1.Empty
-	0,  // 111: kilonova.driver.v1.Driver.SetAdminPassword:output_type -> kilonova.driver.v1.Empty
-	0,  // 112: kilonova.driver.v1.Driver.Quiesce:output_type -> kilonova.driver.v1.Empty
-	0,  // 113: kilonova.driver.v1.Driver.Unquiesce:output_type -> kilonova.driver.v1.Empty
-	0,  // 114: kilonova.driver.v1.Driver.AttachVolume:output_type -> kilonova.driver.v1.Empty
-	0,  // 115: kilonova.driver.v1.Driver.DetachVolume:output_type -> kilonova.driver.v1.Empty
-	0,  // 116: kilonova.driver.v1.Driver.SwapVolume:output_type -> kilonova.driver.v1.Empty
-	0,  // 117: kilonova.driver.v1.Driver.ExtendVolume:output_type -> kilonova.driver.v1.Empty
-	0,  // 118: kilonova.driver.v1.Driver.Snapshot:output_type -> kilonova.driver.v1.Empty
-	0,  // 119: kilonova.driver.v1.Driver.VolumeSnapshotCreate:output_type -> kilonova.driver.v1.Empty
-	0,  // 120: kilonova.driver.v1.Driver.VolumeSnapshotDelete:output_type -> kilonova.driver.v1.Empty
-	26, // 121: kilonova.driver.v1.Driver.VolumeConnector:output_type -> kilonova.driver.v1.VolumeConnectorResponse
-	0,  // 122: kilonova.driver.v1.Driver.MountShare:output_type -> kilonova.driver.v1.Empty
-	0,  // 123: kilonova.driver.v1.Driver.UnmountShare:output_type -> kilonova.driver.v1.Empty
-	0,  // 124: kilonova.driver.v1.Driver.AttachInterface:output_type -> kilonova.driver.v1.Empty
-	0,  // 125: kilonova.driver.v1.Driver.DetachInterface:output_type -> kilonova.driver.v1.Empty
-	30, // 126: kilonova.driver.v1.Driver.CheckMigrateDestination:output_type -> kilonova.driver.v1.MigrateCheck
-	30, // 127: kilonova.driver.v1.Driver.CheckMigrateSource:output_type -> kilonova.driver.v1.MigrateCheck
-	0,  // 128: kilonova.driver.v1.Driver.PrepareMigration:output_type -> kilonova.driver.v1.Empty
-	31, // 129: kilonova.driver.v1.Driver.LiveMigrate:output_type -> kilonova.driver.v1.MigrateProgress
-	0,  // 130: kilonova.driver.v1.Driver.ForceCompleteMigration:output_type -> kilonova.driver.v1.Empty
-	0,  // 131: kilonova.driver.v1.Driver.AbortMigration:output_type -> kilonova.driver.v1.Empty
-	0,  // 132: kilonova.driver.v1.Driver.FinishMigration:output_type -> kilonova.driver.v1.Empty
-	0,  // 133: kilonova.driver.v1.Driver.RollbackMigration:output_type -> kilonova.driver.v1.Empty
-	33, // 134: kilonova.driver.v1.Driver.ExportDisks:output_type -> kilonova.driver.v1.DiskFiles
-	0,  // 135: kilonova.driver.v1.Driver.ImportDisks:output_type -> kilonova.driver.v1.Empty
-	35, // 136: kilonova.driver.v1.Driver.ConsoleOutput:output_type -> kilonova.driver.v1.ConsoleOutputResponse
-	37, // 137: kilonova.driver.v1.Driver.ConsoleEndpoint:output_type -> kilonova.driver.v1.ConsoleEndpointResponse
-	38, // 138: kilonova.driver.v1.Driver.Diagnostics:output_type -> kilonova.driver.v1.DiagnosticsResponse
-	42, // 139: kilonova.driver.v1.Driver.VolumeUsage:output_type -> kilonova.driver.v1.VolumeUsages
-	44, // 140: kilonova.driver.v1.Driver.HostStats:output_type -> kilonova.driver.v1.HostStatsResponse
-	0,  // 141: kilonova.driver.v1.Driver.HostPower:output_type -> kilonova.driver.v1.Empty
-	0,  // 142: kilonova.driver.v1.Driver.HostMaintenance:output_type -> kilonova.driver.v1.Empty
-	89, // [89:143] is the sub-list for method output_type
-	35, // [35:89] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	49, // 4: kilonova.driver.v1.InstanceSpec.extra_specs:type_name -> kilonova.driver.v1.InstanceSpec.ExtraSpecsEntry
+	13, // 5: kilonova.driver.v1.InstanceSpec.image:type_name -> kilonova.driver.v1.Image
+	50, // 6: kilonova.driver.v1.InstanceSpec.metadata:type_name -> kilonova.driver.v1.InstanceSpec.MetadataEntry
+	14, // 7: kilonova.driver.v1.InstanceSpec.interfaces:type_name -> kilonova.driver.v1.Interface
+	15, // 8: kilonova.driver.v1.InstanceSpec.volumes:type_name -> kilonova.driver.v1.Volume
+	12, // 9: kilonova.driver.v1.InstanceSpec.files:type_name -> kilonova.driver.v1.File
+	51, // 10: kilonova.driver.v1.Image.properties:type_name -> kilonova.driver.v1.Image.PropertiesEntry
+	52, // 11: kilonova.driver.v1.Volume.connection:type_name -> kilonova.driver.v1.Volume.ConnectionEntry
+	16, // 12: kilonova.driver.v1.InstanceList.instances:type_name -> kilonova.driver.v1.InstanceStatus
+	10, // 13: kilonova.driver.v1.DestroyRequest.ref:type_name -> kilonova.driver.v1.InstanceRef
+	10, // 14: kilonova.driver.v1.StopRequest.ref:type_name -> kilonova.driver.v1.InstanceRef
+	10, // 15: kilonova.driver.v1.RebootRequest.ref:type_name -> kilonova.driver.v1.InstanceRef
+	10, // 16: kilonova.driver.v1.PasswordRequest.ref:type_name -> kilonova.driver.v1.InstanceRef
+	10, // 17: kilonova.driver.v1.VolumeRequest.ref:type_name -> kilonova.driver.v1.InstanceRef
+	15, // 18: kilonova.driver.v1.VolumeRequest.volume:type_name -> kilonova.driver.v1.Volume
+	10, // 19: kilonova.driver.v1.SwapVolumeRequest.ref:type_name -> kilonova.driver.v1.InstanceRef
+	15, // 20: kilonova.driver.v1.SwapVolumeRequest.old:type_name -> kilonova.driver.v1.Volume
+	15, // 21: kilonova.driver.v1.SwapVolumeRequest.new:type_name -> kilonova.driver.v1.Volume
+	10, // 22: kilonova.driver.v1.ExtendVolumeRequest.ref:type_name -> kilonova.driver.v1.InstanceRef
+	10, // 23: kilonova.driver.v1.SnapshotRequest.ref:type_name -> kilonova.driver.v1.InstanceRef
+	10, // 24: kilonova.driver.v1.VolumeSnapshotRequest.ref:type_name -> kilonova.driver.v1.InstanceRef
+	53, // 25: kilonova.driver.v1.VolumeConnectorResponse.attributes:type_name -> kilonova.driver.v1.VolumeConnectorResponse.AttributesEntry
+	10, // 26: kilonova.driver.v1.ShareRequest.ref:type_name -> kilonova.driver.v1.InstanceRef
+	10, // 27: kilonova.driver.v1.InterfaceRequest.ref:type_name -> kilonova.driver.v1.InstanceRef
+	14, // 28: kilonova.driver.v1.InterfaceRequest.interface:type_name -> kilonova.driver.v1.Interface
+	10, // 29: kilonova.driver.v1.MigrateRequest.ref:type_name -> kilonova.driver.v1.InstanceRef
+	11, // 30: kilonova.driver.v1.MigrateRequest.spec:type_name -> kilonova.driver.v1.InstanceSpec
+	33, // 31: kilonova.driver.v1.DiskFiles.files:type_name -> kilonova.driver.v1.DiskFile
+	40, // 32: kilonova.driver.v1.DiagnosticsResponse.cpus:type_name -> kilonova.driver.v1.CPUTime
+	41, // 33: kilonova.driver.v1.DiagnosticsResponse.disks:type_name -> kilonova.driver.v1.DiskStats
+	42, // 34: kilonova.driver.v1.DiagnosticsResponse.nics:type_name -> kilonova.driver.v1.NICStats
+	44, // 35: kilonova.driver.v1.VolumeUsages.volumes:type_name -> kilonova.driver.v1.VolumeUsageEntry
+	0,  // 36: kilonova.driver.v1.Plugin.Describe:input_type -> kilonova.driver.v1.Empty
+	3,  // 37: kilonova.driver.v1.Driver.Configure:input_type -> kilonova.driver.v1.ConfigureRequest
+	0,  // 38: kilonova.driver.v1.Driver.Capabilities:input_type -> kilonova.driver.v1.Empty
+	0,  // 39: kilonova.driver.v1.Driver.Fingerprint:input_type -> kilonova.driver.v1.Empty
+	0,  // 40: kilonova.driver.v1.Driver.Events:input_type -> kilonova.driver.v1.Empty
+	11, // 41: kilonova.driver.v1.Driver.Create:input_type -> kilonova.driver.v1.InstanceSpec
+	18, // 42: kilonova.driver.v1.Driver.Destroy:input_type -> kilonova.driver.v1.DestroyRequest
+	0,  // 43: kilonova.driver.v1.Driver.List:input_type -> kilonova.driver.v1.Empty
+	9,  // 44: kilonova.driver.v1.Driver.Inspect:input_type -> kilonova.driver.v1.InstanceID
+	11, // 45: kilonova.driver.v1.Driver.Recover:input_type -> kilonova.driver.v1.InstanceSpec
+	11, // 46: kilonova.driver.v1.Driver.Rebuild:input_type -> kilonova.driver.v1.InstanceSpec
+	11, // 47: kilonova.driver.v1.Driver.Resize:input_type -> kilonova.driver.v1.InstanceSpec
+	11, // 48: kilonova.driver.v1.Driver.Rescue:input_type -> kilonova.driver.v1.InstanceSpec
+	10, // 49: kilonova.driver.v1.Driver.Unrescue:input_type -> kilonova.driver.v1.InstanceRef
+	10, // 50: kilonova.driver.v1.Driver.Start:input_type -> kilonova.driver.v1.InstanceRef
+	19, // 51: kilonova.driver.v1.Driver.Stop:input_type -> kilonova.driver.v1.StopRequest
+	20, // 52: kilonova.driver.v1.Driver.Reboot:input_type -> kilonova.driver.v1.RebootRequest
+	10, // 53: kilonova.driver.v1.Driver.Pause:input_type -> kilonova.driver.v1.InstanceRef
+	10, // 54: kilonova.driver.v1.Driver.Unpause:input_type -> kilonova.driver.v1.InstanceRef
+	10, // 55: kilonova.driver.v1.Driver.Suspend:input_type -> kilonova.driver.v1.InstanceRef
+	10, // 56: kilonova.driver.v1.Driver.Resume:input_type -> kilonova.driver.v1.InstanceRef
+	10, // 57: kilonova.driver.v1.Driver.TriggerCrashDump:input_type -> kilonova.driver.v1.InstanceRef
+	21, // 58: kilonova.driver.v1.Driver.SetAdminPassword:input_type -> kilonova.driver.v1.PasswordRequest
+	10, // 59: kilonova.driver.v1.Driver.Quiesce:input_type -> kilonova.driver.v1.InstanceRef
+	10, // 60: kilonova.driver.v1.Driver.Unquiesce:input_type -> kilonova.driver.v1.InstanceRef
+	22, // 61: kilonova.driver.v1.Driver.AttachVolume:input_type -> kilonova.driver.v1.VolumeRequest
+	22, // 62: kilonova.driver.v1.Driver.DetachVolume:input_type -> kilonova.driver.v1.VolumeRequest
+	23, // 63: kilonova.driver.v1.Driver.SwapVolume:input_type -> kilonova.driver.v1.SwapVolumeRequest
+	24, // 64: kilonova.driver.v1.Driver.ExtendVolume:input_type -> kilonova.driver.v1.ExtendVolumeRequest
+	25, // 65: kilonova.driver.v1.Driver.Snapshot:input_type -> kilonova.driver.v1.SnapshotRequest
+	26, // 66: kilonova.driver.v1.Driver.VolumeSnapshotCreate:input_type -> kilonova.driver.v1.VolumeSnapshotRequest
+	26, // 67: kilonova.driver.v1.Driver.VolumeSnapshotDelete:input_type -> kilonova.driver.v1.VolumeSnapshotRequest
+	0,  // 68: kilonova.driver.v1.Driver.VolumeConnector:input_type -> kilonova.driver.v1.Empty
+	28, // 69: kilonova.driver.v1.Driver.MountShare:input_type -> kilonova.driver.v1.ShareRequest
+	28, // 70: kilonova.driver.v1.Driver.UnmountShare:input_type -> kilonova.driver.v1.ShareRequest
+	29, // 71: kilonova.driver.v1.Driver.AttachInterface:input_type -> kilonova.driver.v1.InterfaceRequest
+	29, // 72: kilonova.driver.v1.Driver.DetachInterface:input_type -> kilonova.driver.v1.InterfaceRequest
+	30, // 73: kilonova.driver.v1.Driver.CheckMigrateDestination:input_type -> kilonova.driver.v1.MigrateRequest
+	30, // 74: kilonova.driver.v1.Driver.CheckMigrateSource:input_type -> kilonova.driver.v1.MigrateRequest
+	30, // 75: kilonova.driver.v1.Driver.PrepareMigration:input_type -> kilonova.driver.v1.MigrateRequest
+	30, // 76: kilonova.driver.v1.Driver.LiveMigrate:input_type -> kilonova.driver.v1.MigrateRequest
+	10, // 77: kilonova.driver.v1.Driver.ForceCompleteMigration:input_type -> kilonova.driver.v1.InstanceRef
+	10, // 78: kilonova.driver.v1.Driver.AbortMigration:input_type -> kilonova.driver.v1.InstanceRef
+	30, // 79: kilonova.driver.v1.Driver.FinishMigration:input_type -> kilonova.driver.v1.MigrateRequest
+	30, // 80: kilonova.driver.v1.Driver.RollbackMigration:input_type -> kilonova.driver.v1.MigrateRequest
+	30, // 81: kilonova.driver.v1.Driver.ExportDisks:input_type -> kilonova.driver.v1.MigrateRequest
+	30, // 82: kilonova.driver.v1.Driver.ImportDisks:input_type -> kilonova.driver.v1.MigrateRequest
+	35, // 83: kilonova.driver.v1.Driver.ConsoleOutput:input_type -> kilonova.driver.v1.ConsoleOutputRequest
+	37, // 84: kilonova.driver.v1.Driver.ConsoleEndpoint:input_type -> kilonova.driver.v1.ConsoleEndpointRequest
+	10, // 85: kilonova.driver.v1.Driver.Diagnostics:input_type -> kilonova.driver.v1.InstanceRef
+	0,  // 86: kilonova.driver.v1.Driver.VolumeUsage:input_type -> kilonova.driver.v1.Empty
+	0,  // 87: kilonova.driver.v1.Driver.HostStats:input_type -> kilonova.driver.v1.Empty
+	46, // 88: kilonova.driver.v1.Driver.HostPower:input_type -> kilonova.driver.v1.HostPowerRequest
+	47, // 89: kilonova.driver.v1.Driver.HostMaintenance:input_type -> kilonova.driver.v1.HostMaintenanceRequest
+	1,  // 90: kilonova.driver.v1.Plugin.Describe:output_type -> kilonova.driver.v1.PluginDescription
+	0,  // 91: kilonova.driver.v1.Driver.Configure:output_type -> kilonova.driver.v1.Empty
+	4,  // 92: kilonova.driver.v1.Driver.Capabilities:output_type -> kilonova.driver.v1.CapabilitiesResponse
+	5,  // 93: kilonova.driver.v1.Driver.Fingerprint:output_type -> kilonova.driver.v1.FingerprintResponse
+	8,  // 94: kilonova.driver.v1.Driver.Events:output_type -> kilonova.driver.v1.Event
+	16, // 95: kilonova.driver.v1.Driver.Create:output_type -> kilonova.driver.v1.InstanceStatus
+	0,  // 96: kilonova.driver.v1.Driver.Destroy:output_type -> kilonova.driver.v1.Empty
+	17, // 97: kilonova.driver.v1.Driver.List:output_type -> kilonova.driver.v1.InstanceList
+	16, // 98: kilonova.driver.v1.Driver.Inspect:output_type -> kilonova.driver.v1.InstanceStatus
+	16, // 99: kilonova.driver.v1.Driver.Recover:output_type -> kilonova.driver.v1.InstanceStatus
+	16, // 100: kilonova.driver.v1.Driver.Rebuild:output_type -> kilonova.driver.v1.InstanceStatus
+	0,  // 101: kilonova.driver.v1.Driver.Resize:output_type -> kilonova.driver.v1.Empty
+	0,  // 102: kilonova.driver.v1.Driver.Rescue:output_type -> kilonova.driver.v1.Empty
+	0,  // 103: kilonova.driver.v1.Driver.Unrescue:output_type -> kilonova.driver.v1.Empty
+	0,  // 104: kilonova.driver.v1.Driver.Start:output_type -> kilonova.driver.v1.Empty
+	0,  // 105: kilonova.driver.v1.Driver.Stop:output_type -> kilonova.driver.v1.Empty
+	0,  // 106: kilonova.driver.v1.Driver.Reboot:output_type -> kilonova.driver.v1.Empty
+	0,  // 107: kilonova.driver.v1.Driver.Pause:output_type -> kilonova.driver.v1.Empty
+	0,  // 108: kilonova.driver.v1.Driver.Unpause:output_type -> kilonova.driver.v1.Empty
+	0,  // 109: kilonova.driver.v1.Driver.Suspend:output_type -> kilonova.driver.v1.Empty
+	0,  // 110: kilonova.driver.v1.Driver.Resume:output_type -> kilonova.driver.v1.Empty
+	0,  // 111: kilonova.driver.v1.Driver.TriggerCrashDump:output_type -> kilonova.driver.v1.Empty
+	0,  // 112: kilonova.driver.v1.Driver.SetAdminPassword:output_type -> kilonova.driver.v1.Empty
+	0,  // 113: kilonova.driver.v1.Driver.Quiesce:output_type -> kilonova.driver.v1.Empty
+	0,  // 114: kilonova.driver.v1.Driver.Unquiesce:output_type -> kilonova.driver.v1.Empty
+	0,  // 115: kilonova.driver.v1.Driver.AttachVolume:output_type -> kilonova.driver.v1.Empty
+	0,  // 116: kilonova.driver.v1.Driver.DetachVolume:output_type -> kilonova.driver.v1.Empty
+	0,  // 117: kilonova.driver.v1.Driver.SwapVolume:output_type -> kilonova.driver.v1.Empty
+	0,  // 118: kilonova.driver.v1.Driver.ExtendVolume:output_type -> kilonova.driver.v1.Empty
+	0,  // 119: kilonova.driver.v1.Driver.Snapshot:output_type -> kilonova.driver.v1.Empty
+	0,  // 120: kilonova.driver.v1.Driver.VolumeSnapshotCreate:output_type -> kilonova.driver.v1.Empty
+	0,  // 121: kilonova.driver.v1.Driver.VolumeSnapshotDelete:output_type -> kilonova.driver.v1.Empty
+	27, // 122: kilonova.driver.v1.Driver.VolumeConnector:output_type -> kilonova.driver.v1.VolumeConnectorResponse
+	0,  // 123: kilonova.driver.v1.Driver.MountShare:output_type -> kilonova.driver.v1.Empty
+	0,  // 124: kilonova.driver.v1.Driver.UnmountShare:output_type -> kilonova.driver.v1.Empty
+	0,  // 125: kilonova.driver.v1.Driver.AttachInterface:output_type -> kilonova.driver.v1.Empty
+	0,  // 126: kilonova.driver.v1.Driver.DetachInterface:output_type -> kilonova.driver.v1.Empty
+	31, // 127: kilonova.driver.v1.Driver.CheckMigrateDestination:output_type -> kilonova.driver.v1.MigrateCheck
+	31, // 128: kilonova.driver.v1.Driver.CheckMigrateSource:output_type -> kilonova.driver.v1.MigrateCheck
+	0,  // 129: kilonova.driver.v1.Driver.PrepareMigration:output_type -> kilonova.driver.v1.Empty
+	32, // 130: kilonova.driver.v1.Driver.LiveMigrate:output_type -> kilonova.driver.v1.MigrateProgress
+	0,  // 131: kilonova.driver.v1.Driver.ForceCompleteMigration:output_type -> kilonova.driver.v1.Empty
+	0,  // 132: kilonova.driver.v1.Driver.AbortMigration:output_type -> kilonova.driver.v1.Empty
+	0,  // 133: kilonova.driver.v1.Driver.FinishMigration:output_type -> kilonova.driver.v1.Empty
+	0,  // 134: kilonova.driver.v1.Driver.RollbackMigration:output_type -> kilonova.driver.v1.Empty
+	34, // 135: kilonova.driver.v1.Driver.ExportDisks:output_type -> kilonova.driver.v1.DiskFiles
+	0,  // 136: kilonova.driver.v1.Driver.ImportDisks:output_type -> kilonova.driver.v1.Empty
+	36, // 137: kilonova.driver.v1.Driver.ConsoleOutput:output_type -> kilonova.driver.v1.ConsoleOutputResponse
+	38, // 138: kilonova.driver.v1.Driver.ConsoleEndpoint:output_type -> kilonova.driver.v1.ConsoleEndpointResponse
+	39, // 139: kilonova.driver.v1.Driver.Diagnostics:output_type -> kilonova.driver.v1.DiagnosticsResponse
+	43, // 140: kilonova.driver.v1.Driver.VolumeUsage:output_type -> kilonova.driver.v1.VolumeUsages
+	45, // 141: kilonova.driver.v1.Driver.HostStats:output_type -> kilonova.driver.v1.HostStatsResponse
+	0,  // 142: kilonova.driver.v1.Driver.HostPower:output_type -> kilonova.driver.v1.Empty
+	0,  // 143: kilonova.driver.v1.Driver.HostMaintenance:output_type -> kilonova.driver.v1.Empty
+	90, // [90:144] is the sub-list for method output_type
+	36, // [36:90] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_proto_driver_proto_init() }
@@ -3906,7 +3972,7 @@ func file_proto_driver_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_driver_proto_rawDesc), len(file_proto_driver_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   53,
+			NumMessages:   54,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

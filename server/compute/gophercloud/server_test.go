@@ -33,14 +33,10 @@ func TestServers(t *testing.T) {
 				opts.Hostname = "host-name"
 			}
 		} else {
-			files := servers.CreateOpts{Name: "files", ImageRef: c.image, FlavorRef: "1", Personality: servers.Personality{{Path: "/etc/x", Contents: []byte("x")}}}
-			if n >= 37 {
-				files.Networks = "none"
-			}
-			_, err := servers.Create(ctx, client, files, nil).Extract()
-			c.refused(400, "Files are not injected into instances here", err)
+			opts.Personality = servers.Personality{{Path: "/etc/x", Contents: []byte("x")}}
 		}
 		id := c.boot(client, opts, nil)
+		equal(t, "files", len(c.core.Stale().Instance(structs.InstanceID(id)).Files), len(opts.Personality))
 		got := c.get(client, id)
 		equal(t, "server", fmt.Sprint(got.Status, got.Name, got.TenantID, got.UserID, got.Metadata, got.PowerState, got.Progress, got.AccessIPv4, got.AccessIPv6, got.DiskConfig,
 			got.AvailabilityZone, got.ConfigDrive, got.Image["id"], got.VmState, got.TaskState), fmt.Sprint("ACTIVE", "vm", aliceProject, aliceUser, map[string]string{"a": "b"},

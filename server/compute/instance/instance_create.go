@@ -2,7 +2,6 @@ package instance
 
 import (
 	"crypto/rand"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -35,7 +34,7 @@ type instanceCreate struct {
 	DiskConfig       string            `json:"OS-DCF:diskConfig"`
 	AccessIPv4       string            `json:"accessIPv4"`
 	AccessIPv6       string            `json:"accessIPv6"`
-	Personality      []json.RawMessage `json:"personality"`
+	Personality      []personalityFile `json:"personality"`
 	AvailabilityZone string            `json:"availability_zone"`
 	Devices          []blockDevice     `json:"block_device_mapping"`
 	DevicesV2        []blockDevice     `json:"block_device_mapping_v2"`
@@ -122,7 +121,6 @@ func (s *service) modelInstance(r *httpapi.Request, rd state.Reader, body *insta
 	for _, step := range []func() error{
 		func() error { return s.resolvePlace(r, rd, in, ins) },
 		func() error { return checkDevices(in) },
-		func() error { return checkPersonality(in) },
 		func() error { return checkNetworks(r, in, most) },
 		func() error { return resolveFlavor(r, rd, in, ins) },
 		func() error { return checkHostname(in, most) },
@@ -132,6 +130,7 @@ func (s *service) modelInstance(r *httpapi.Request, rd state.Reader, body *insta
 		func() error { return resolveUserData(in, ins) },
 		func() error { return resolveKey(r, rd, ins) },
 		func() error { return checkMetadata(rd, ins) },
+		func() error { return resolveFiles(rd, in, ins) },
 		func() error { return resolveHints(r, rd, body, ins) },
 	} {
 		if err := step(); err != nil {
@@ -148,11 +147,9 @@ func checkHostname(in *instanceCreate, most int64) error {
 	return nil
 }
 
-func checkPersonality(in *instanceCreate) error {
-	if len(in.Personality) > 0 {
-		return httpapi.BadRequest("Files are not injected into instances here: pass them in user_data, or by the metadata service or a config drive.")
-	}
-	return nil
+func resolveFiles(rd state.Reader, in *instanceCreate, ins *structs.Instance) (err error) {
+	ins.Files, err = injectedFiles(rd.UserQuotaLimits(ins.ProjectID, ins.UserID), in.Personality)
+	return err
 }
 
 // checkSecurityGroups lets only the group through that every project has: there is no service for others.
@@ -169,12 +166,7 @@ func resolveUserData(in *instanceCreate, ins *structs.Instance) error {
 	if in.UserData == "" {
 		return nil
 	}
-	data, err := base64.StdEncoding.DecodeString(strings.Map(func(c rune) rune {
-		if unicode.IsSpace(c) {
-			return -1
-		}
-		return c
-	}, in.UserData))
+	data, err := decodeBase64(in.UserData)
 	if err != nil {
 		return httpapi.BadRequest("User data needs to be valid base 64.")
 	}

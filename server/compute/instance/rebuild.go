@@ -36,7 +36,7 @@ type rebuildBody struct {
 		DiskConfig   *string                 `json:"OS-DCF:diskConfig"`
 		AccessIPv4   *string                 `json:"accessIPv4"`
 		AccessIPv6   *string                 `json:"accessIPv6"`
-		Personality  []json.RawMessage       `json:"personality"`
+		Personality  []personalityFile       `json:"personality"`
 		Description  base.Optional[string]   `json:"description"`
 		KeyName      base.Optional[string]   `json:"key_name"`
 		UserData     base.Optional[string]   `json:"user_data"`
@@ -99,9 +99,6 @@ func rebuildOf(r *httpapi.Request, rd state.Reader, ins *structs.Instance, body 
 	if in.Preserve {
 		return nil, httpapi.Statusf(http.StatusBadRequest, "The current driver does not support preserving ephemeral partitions.")
 	}
-	if len(in.Personality) > 0 {
-		return nil, checkPersonality(&instanceCreate{Personality: in.Personality})
-	}
 	img, err := activeImage(r, rd, in.ImageRef)
 	if err != nil {
 		return nil, err
@@ -121,6 +118,10 @@ func rebuildOf(r *httpapi.Request, rd state.Reader, ins *structs.Instance, body 
 		if err := checkMetadata(rd, probe); err != nil {
 			return nil, err
 		}
+	}
+	// The limits are those of who asks, as in Nova.
+	if c.Files, err = injectedFiles(rd.UserQuotaLimits(ins.ProjectID, r.Token.UserID), in.Personality); err != nil {
+		return nil, err
 	}
 	if c.SetKey = in.KeyName.Set; in.KeyName.Value != nil {
 		probe.KeyName = *in.KeyName.Value

@@ -3,6 +3,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -31,8 +32,12 @@ type Config struct {
 	Upload  func(ctx context.Context, req structs.BlobWriteRequest, path string) error
 	Scratch string
 	// Prune drops from the hosts' image cache what has not been used for long; inUse has the hashes of the images that instances here were made from.
-	Prune  func(inUse map[string]bool) error
-	Logger hclog.Logger
+	Prune func(inUse map[string]bool) error
+	// Metrics measures this machine's processors for the records of its hosts; nil measures nothing. MetricsEvery is how often; 0 is a minute, as Nova's resource
+	// tracker: each time is a change of the replicated state.
+	Metrics      func(now time.Time) (*structs.HostMetrics, error)
+	MetricsEvery time.Duration
+	Logger       hclog.Logger
 }
 
 // HostConfig is one host of the client.
@@ -184,6 +189,7 @@ func call[Resp any](ctx context.Context, c *Client, method string, req any) (*Re
 // heartbeats renews the leases of all registered hosts in one message, three times in a lease, and sooner again after one that failed.
 func (c *Client) heartbeats(ctx context.Context) {
 	failed := false
+	monitor := monitor{every: cmp.Or(c.cfg.MetricsEvery, time.Minute)}
 	for {
 		c.mu.Lock()
 		beat := c.beat
@@ -201,11 +207,11 @@ func (c *Client) heartbeats(ctx context.Context) {
 			timer.Stop()
 			return
 		}
-		req := &structs.HostHeartbeatRequest{}
+		req, measured := &structs.HostHeartbeatRequest{}, c.measure(&monitor)
 		c.mu.Lock()
 		for id, h := range c.hosts {
 			if e := h.currentEpoch(); e != 0 {
-				req.Beats = append(req.Beats, structs.HostBeat{HostID: id, Epoch: e})
+				req.Beats = append(req.Beats, structs.HostBeat{HostID: id, Epoch: e, Metrics: measured})
 			}
 		}
 		c.mu.Unlock()
@@ -220,6 +226,9 @@ func (c *Client) heartbeats(ctx context.Context) {
 				c.logger.Debug("cannot renew leases; trying again", "error", err)
 			}
 			continue
+		}
+		if measured != nil {
+			monitor.told = monitor.asked
 		}
 		c.setBeat(resp.BeatMS)
 		c.mu.Lock()

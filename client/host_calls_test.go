@@ -84,8 +84,30 @@ func TestCacheImages(t *testing.T) {
 	_, err = a.c.cacheImage(t.Context(), &structs.CacheImageRequest{HostID: n.id, Image: &structs.Image{ID: "queued"}})
 	require.True(t, structs.IsKind(err, structs.KindInvalid), "%v", err)
 
-	w.srv.CacheImages([]structs.HostID{"gone", n.id}, []structs.ImageID{"gone", img.ID})
-	eventually(t, "the image in the cache", func() bool { _, err := os.Stat(file); return err == nil })
+	agg, err := fsm.AggregateCreate.Propose(t.Context(), w.srv, &structs.AggregateCreateRequest{UUID: "u", Name: "a", Now: 1})
+	require.NoError(t, err)
+	for _, h := range []structs.HostID{lazy.id, n.id} {
+		_, err = fsm.AggregateAddHost.Propose(t.Context(), w.srv, &structs.AggregateHostRequest{ID: agg.ID, HostID: h})
+		require.NoError(t, err)
+	}
+	sub, _ := w.srv.Events().Subscribe(w.srv.Stale().Index())
+	_, err = fsm.ImageCachingBegin.Propose(t.Context(), w.srv, &structs.ImageCachingBeginRequest{ID: "c", AggregateID: agg.ID, Images: []structs.ImageID{"gone", img.ID}, Now: 2})
+	require.NoError(t, err)
+	eventually(t, "its end", func() bool { return w.srv.Stale().ImageCaching("c") == nil })
+	require.FileExists(t, file)
+	events, whole, err := sub.Next(t.Context())
+	require.NoError(t, err)
+	require.True(t, whole)
+	did := map[structs.HostID]structs.ImageCachingHost{}
+	for _, e := range events {
+		if c, ok := e.Entity.(*structs.ImageCaching); ok {
+			for _, h := range c.Done {
+				did[h.HostID] = h
+			}
+		}
+	}
+	require.Equal(t, structs.ImageCachingHost{HostID: n.id, Cached: []structs.ImageID{img.ID}, Failed: []structs.ImageID{"gone"}}, did[n.id])
+	require.Equal(t, []structs.ImageID{"gone", img.ID}, did[lazy.id].Failed, "a driver without image files")
 	got, err := os.ReadFile(file)
 	require.NoError(t, err)
 	require.Equal(t, disk, got)

@@ -39,8 +39,6 @@ type Core interface {
 	// driver cannot, KindUnavailable and KindTimeout when its client does not answer.
 	HostPower(ctx context.Context, id structs.HostID, action string) error
 	HostMaintenance(ctx context.Context, id structs.HostID, on bool) error
-	// CacheImages has hosts fetch images into their caches, in the background.
-	CacheImages(hosts []structs.HostID, images []structs.ImageID)
 	// Cluster says who the servers and clients are.
 	Cluster() ClusterInfo
 	// RemovePeer takes a server that is gone for good out of Raft. An unknown one is KindNotFound; the leader, one that is alive and, without force, a

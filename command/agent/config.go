@@ -67,6 +67,7 @@ type ConsolesConfig struct {
 type NotificationsConfig struct {
 	Enabled             *bool            `hcl:"enabled,optional"`
 	NotifyOnStateChange *string          `hcl:"notify_on_state_change,optional"` // as Nova's: "", vm_state, vm_and_task_state
+	UsageAuditPeriod    *string          `hcl:"usage_audit_period,optional"`     // as Nova's instance_usage_audit_period; "" is no audit
 	Webhooks            []*WebhookConfig `hcl:"webhook,block"`
 	AMQP                []*AMQPConfig    `hcl:"amqp,block"`
 }
@@ -97,12 +98,17 @@ type AMQPConfig struct {
 // SchedulerConfig is the scheduler block within server. What it says of the whole cluster (all but workers and resize_to_same_host) is written
 // to the replicated settings by the leader.
 type SchedulerConfig struct {
-	Workers     *int               `hcl:"workers,optional"` // evaluations in work at once on this server
-	Filters     []string           `hcl:"filters,optional"` // host filters in their order, by Nova's names
-	Weights     map[string]float64 `hcl:"weights,optional"` // multiplier by weigher
-	CPURatio    *float64           `hcl:"cpu_ratio,optional"`
-	MemoryRatio *float64           `hcl:"memory_ratio,optional"`
-	DiskRatio   *float64           `hcl:"disk_ratio,optional"`
+	Workers *int               `hcl:"workers,optional"` // evaluations in work at once on this server
+	Filters []string           `hcl:"filters,optional"` // host filters in their order, by Nova's names
+	Weights map[string]float64 `hcl:"weights,optional"` // multiplier by weigher
+	// MetricWeights are ratios by metric of hosts that have cpu_metrics: Nova's [metrics]weight_setting.
+	MetricWeights   map[string]float64 `hcl:"metric_weights,optional"`
+	MetricsRequired *bool              `hcl:"metrics_required,optional"`             // [metrics]required
+	MetricMissing   *float64           `hcl:"metric_weight_of_unavailable,optional"` // [metrics]weight_of_unavailable
+
+	CPURatio    *float64 `hcl:"cpu_ratio,optional"`
+	MemoryRatio *float64 `hcl:"memory_ratio,optional"`
+	DiskRatio   *float64 `hcl:"disk_ratio,optional"`
 
 	ResizeToSameHost *bool `hcl:"resize_to_same_host,optional"` // of requests to this server
 }
@@ -119,6 +125,7 @@ type ClientConfig struct {
 	Drivers        []string        `hcl:"drivers,optional"`         // the host's driver, one
 	StateDir       *string         `hcl:"state_dir,optional"`       // default: client in data_dir
 	SimulatedHosts *int            `hcl:"simulated_hosts,optional"` // with the fake driver: that many hosts in one process
+	CPUMetrics     *bool           `hcl:"cpu_metrics,optional"`     // measure the processors: Nova's compute_monitors = cpu.virt_driver
 	Reserved       *ReservedConfig `hcl:"reserved,block"`
 }
 

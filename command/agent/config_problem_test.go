@@ -28,7 +28,7 @@ var refusals = []struct {
 	want       []string
 }{
 	{"unknown key with a near miss", serverBase + `zoen = "x"`, []string{`6,1: An argument named "zoen" is not expected here. Did you mean "zone"? Known here: bind_addr, data_dir`}},
-	{"unknown key in a block", serverBase + "client {\n  enable = true\n}", []string{`7,3: client: An argument named "enable" is not expected here. Did you mean "enabled"? Known here: drivers, enabled`}},
+	{"unknown key in a block", serverBase + "client {\n  enable = true\n}", []string{`7,3: client: An argument named "enable" is not expected here. Did you mean "enabled"? Known here: cpu_metrics, drivers, enabled`}},
 	{"unknown block", serverBase + "clinet { }", []string{`6,1: Blocks of type "clinet" are not expected here. Did you mean "client"?`}},
 	{"block as attribute", serverBase + "client = { enabled = true }", []string{`6,1: An argument named "client" is not expected here. Did you mean to define a block of type "client"?`}},
 	{"wrong types", serverBase + "log_json = \"maybe\"\nports {\n  http = \"x\"\n  rpc = 1.5\n}", []string{"6,13: log_json: a bool is required", "8,11: ports.http: a number is required", "9,9: ports.rpc: value must be a whole number"}},
@@ -73,6 +73,7 @@ var refusals = []struct {
 			`12,1: server.notifications.webhook "b": has no URL`, `13,1: server.notifications.webhook "b".secret_file: DIR/none: no such file`,
 			`17,1: server.notifications.amqp "c".url_file: stands beside url`, `16,1: server.notifications.amqp "c".url: is no URL of a message broker`,
 			`19,1: server.notifications.amqp "d e": cannot be a name`, `20,1: server.notifications.amqp "d e".url_file: "x" is relative`}},
+	{"usage audit", notifying(`usage_audit_period = "month@31"`), []string{`6,1: server.notifications.usage_audit_period: the offset of "month@31" is wrong; a number from 1 to 28`}},
 	{"two webhooks of one name", notifying("webhook \"a\" { url = \"http://x\" }\nwebhook \"a\" { url = \"http://x\" }"), []string{`7,1: server.notifications.webhook "a": a second block`}},
 	{"equal ports", serverBase + "ports {\n http = 4747\n}", []string{"ports.rpc: 4747 is also ports.http; three different ports"}},
 	{"ports out of range", serverBase + "ports {\n http = 0\n rpc = 65536\n serf = -1\n}", []string{"7,2: ports.http: 0 cannot be a port", "8,2: ports.rpc", "9,2: ports.serf"}},

@@ -17,7 +17,8 @@ const policyPath = "server.policy_file"
 
 var (
 	reloadableTLS       = []string{"tls.ca_file", "tls.cert_file", "tls.key_file", "tls.verify_server_hostname"}
-	reloadableScheduler = []string{"server.scheduler.filters", "server.scheduler.weights",
+	reloadableScheduler = []string{"server.scheduler.filters", "server.scheduler.weights", "server.scheduler.metric_weights", "server.scheduler.metrics_required",
+		"server.scheduler.metric_weight_of_unavailable",
 		"server.scheduler.cpu_ratio", "server.scheduler.memory_ratio", "server.scheduler.disk_ratio"}
 )
 
@@ -86,7 +87,8 @@ func meaningless(old, new *Runtime) (paths []string) {
 	}
 	for path, unsaid := range map[string]bool{"filters": len(new.Server.Scheduler.Filters) == 0, "weights": len(new.Server.Scheduler.Weights) == 0,
 		"cpu_ratio": new.Server.Scheduler.CPURatio == nil, "memory_ratio": new.Server.Scheduler.MemoryRatio == nil,
-		"disk_ratio": new.Server.Scheduler.DiskRatio == nil} {
+		"disk_ratio": new.Server.Scheduler.DiskRatio == nil, "metric_weights": len(new.Server.Scheduler.MetricWeights) == 0,
+		"metrics_required": new.Server.Scheduler.MetricsRequired == nil, "metric_weight_of_unavailable": new.Server.Scheduler.MetricMissing == nil} {
 		if unsaid {
 			paths = append(paths, joinPath("server.scheduler", path))
 		}

@@ -189,6 +189,7 @@ func (r *resolver) client() {
 	out.Reserved.VCPUs = int64(r.atLeast("client.reserved.vcpus", c.Reserved.VCPUs, 0, 0))
 	out.Reserved.MemoryMiB = int64(r.atLeast("client.reserved.memory_mib", c.Reserved.MemoryMiB, 0, 0))
 	out.Reserved.DiskGiB = int64(r.atLeast("client.reserved.disk_gib", c.Reserved.DiskGiB, 0, 0))
+	out.CPUMetrics = value(c.CPUMetrics, false)
 	out.SimulatedHosts = r.atLeast("client.simulated_hosts", c.SimulatedHosts, 0, 0)
 	if out.Enabled {
 		r.drivers()

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 	"github.com/kilonova-cloud/kilonova/server/notification"
 )
 
@@ -20,6 +21,11 @@ func (r *resolver) notifications() {
 	case notification.NoUpdates, notification.OnVMState, notification.OnVMAndTaskStates:
 	default:
 		r.refuse(path+".notify_on_state_change", "%q is not known; \"vm_state\", \"vm_and_task_state\" or \"\" is right", out.NotifyOnStateChange)
+	}
+	if out.UsageAuditPeriod = value(c.UsageAuditPeriod, ""); out.UsageAuditPeriod != "" {
+		if _, err := structs.ParseUsagePeriod(out.UsageAuditPeriod); err != nil {
+			r.refuse(path+".usage_audit_period", "%v", err)
+		}
 	}
 	for _, w := range c.Webhooks {
 		own := r.sinkPath(path+".webhook", w.Name)

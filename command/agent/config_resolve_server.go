@@ -76,6 +76,7 @@ func (r *resolver) scheduler() {
 	out.Workers = r.atLeast("server.scheduler.workers", c.Workers, max(2, runtime.NumCPU()), 1)
 	out.ResizeToSameHost = value(c.ResizeToSameHost, true)
 	out.Filters, out.Weights = c.Filters, c.Weights
+	out.MetricWeights, out.MetricsRequired, out.MetricMissing = c.MetricWeights, c.MetricsRequired, c.MetricMissing
 	for i, name := range c.Filters {
 		if slices.Contains(c.Filters[:i], name) {
 			r.refuse("server.scheduler.filters", "%q stands twice", name)

@@ -88,6 +88,7 @@ const NeverOffload time.Duration = -time.Second
 type NotificationsRuntime struct {
 	Enabled             bool             `json:"enabled"`                // else nobody is told; event streams still can be
 	NotifyOnStateChange string           `json:"notify_on_state_change"` // a notification.StateChange
+	UsageAuditPeriod    string           `json:"usage_audit_period"`     // a structs.UsagePeriod; "" is no audit
 	Webhooks            []WebhookRuntime `json:"webhooks"`               // each with another name
 	AMQP                []AMQPRuntime    `json:"amqp"`
 }
@@ -115,12 +116,17 @@ type AMQPRuntime struct {
 // SchedulerRuntime is the scheduler's part. A nil or empty value of what holds for the whole cluster (all but Workers and ResizeToSameHost)
 // was not said and leaves the replicated setting as it is.
 type SchedulerRuntime struct {
-	Workers     int                `json:"workers"`
-	Filters     []string           `json:"filters"`
-	Weights     map[string]float64 `json:"weights"`
-	CPURatio    *float64           `json:"cpu_ratio"`
-	MemoryRatio *float64           `json:"memory_ratio"`
-	DiskRatio   *float64           `json:"disk_ratio"`
+	Workers  int                `json:"workers"`
+	Filters  []string           `json:"filters"`
+	Weights  map[string]float64 `json:"weights"`
+	CPURatio *float64           `json:"cpu_ratio"`
+
+	MetricWeights   map[string]float64 `json:"metric_weights"`
+	MetricsRequired *bool              `json:"metrics_required"`
+	MetricMissing   *float64           `json:"metric_weight_of_unavailable"`
+
+	MemoryRatio *float64 `json:"memory_ratio"`
+	DiskRatio   *float64 `json:"disk_ratio"`
 
 	ResizeToSameHost bool `json:"resize_to_same_host"` // holds for requests to this server
 }
@@ -131,6 +137,7 @@ type ClientRuntime struct {
 	Drivers        []string        `json:"drivers"` // exactly one when Enabled
 	StateDir       string          `json:"state_dir"`
 	SimulatedHosts int             `json:"simulated_hosts"` // 0: this machine is one host; else that many of the fake driver
+	CPUMetrics     bool            `json:"cpu_metrics"`
 	Reserved       ReservedRuntime `json:"reserved"`
 }
 

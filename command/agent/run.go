@@ -205,10 +205,12 @@ func (a *agent) newServer() error {
 		return err
 	}
 	s := a.rt.Server
-	a.server, err = cluster.NewServer(cluster.Config{ID: structs.ServerID(id), Name: a.rt.Name, Region: a.rt.Region, DataDir: filepath.Join(a.rt.DataDir, "server"),
+	cfg := cluster.Config{ID: structs.ServerID(id), Name: a.rt.Name, Region: a.rt.Region, DataDir: filepath.Join(a.rt.DataDir, "server"),
 		BootstrapExpect: s.BootstrapExpect, Advertise: a.rpcAddr, LeaseTTL: s.LeaseTTL, TokenTTL: s.TokenTTL, ReclaimAfter: s.ReclaimInterval, OffloadAfter: s.ShelvedOffloadAfter, Workers: s.Scheduler.Workers,
-		KeepFinished: keepFinished, HeartbeatInterval: s.HeartbeatInterval, Duties: a.duties(), Raft: consensus.Tuning{SnapshotThreshold: s.RaftSnapshotThreshold,
-			SnapshotInterval: s.RaftSnapshotInterval, TrailingLogs: s.RaftTrailingLogs, Multiplier: s.RaftMultiplier}, Logger: a.logger}, a.rpc, a.pool)
+		KeepFinished: keepFinished, HeartbeatInterval: s.HeartbeatInterval, Raft: consensus.Tuning{SnapshotThreshold: s.RaftSnapshotThreshold,
+			SnapshotInterval: s.RaftSnapshotInterval, TrailingLogs: s.RaftTrailingLogs, Multiplier: s.RaftMultiplier}, Logger: a.logger}
+	a.addDuties(&cfg)
+	a.server, err = cluster.NewServer(cfg, a.rpc, a.pool)
 	return err
 }
 

@@ -37,8 +37,12 @@ func (a *agent) newClient() error {
 	if err := runner.SweepScratch(scratch, time.Now()); err != nil {
 		a.logger.Warn("cannot remove what earlier snapshots left", "dir", scratch, "error", err)
 	}
-	a.client = client.New(client.Config{RPC: a.rpc, Pool: a.pool, Servers: a.servers, Advertise: a.rpcAddr, Version: version.Get().Version,
-		Images: images, Prune: images.prune, Upload: images.upload, Scratch: scratch, Logger: a.logger}, uuid.NewString())
+	cfg := client.Config{RPC: a.rpc, Pool: a.pool, Servers: a.servers, Advertise: a.rpcAddr, Version: version.Get().Version,
+		Images: images, Prune: images.prune, Upload: images.upload, Scratch: scratch, Logger: a.logger}
+	if c.CPUMetrics {
+		cfg.Metrics = client.NewCPUMonitor("/proc", "/sys").Measure
+	}
+	a.client = client.New(cfg, uuid.NewString())
 	name := c.Drivers[0]
 	if a.drivers, err = newDriverSet(a, name); err != nil {
 		return err

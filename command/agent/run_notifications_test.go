@@ -64,3 +64,31 @@ func TestAgentNotifies(t *testing.T) {
 	require.NotContains(t, said, "t0ken")
 	require.NotContains(t, said, "hunter2")
 }
+
+// An agent audits the usage of the last period at its start, without any sink, and its client tells what it measures; the scheduler can weigh that.
+func TestAgentAuditsAndMeasures(t *testing.T) {
+	t.Parallel()
+	r := startAgent(t, `server {
+		notifications {
+			usage_audit_period = "hour@30"
+		}
+		scheduler {
+			metric_weights   = { "cpu.percent" = -1 }
+			metrics_required = false
+		}
+	}
+	client {
+		cpu_metrics = true
+	}`)
+	require.Eventually(t, func() bool {
+		for a := range r.server.Stale().UsageAudits() {
+			return a.End.Time().UTC().Minute() == 30 && a.End.Sub(a.Begin) == time.Hour
+		}
+		return false
+	}, patience, 5*time.Millisecond)
+	require.Eventually(t, func() bool { m := r.host().Metrics; return m != nil && m.IdleTime > 0 && m.Source == "linux" }, patience, 5*time.Millisecond)
+	require.Eventually(t, func() bool {
+		s := r.server.Stale().ClusterSettings()
+		return s.MetricWeights["cpu.percent"] == -1 && s.MetricsOptional
+	}, patience, 5*time.Millisecond)
+}

@@ -43,6 +43,15 @@ func overlaySettings(c structs.ClusterSettings, s SchedulerRuntime) structs.Clus
 	if len(s.Weights) > 0 {
 		c.Weights = s.Weights
 	}
+	if len(s.MetricWeights) > 0 {
+		c.MetricWeights = s.MetricWeights
+	}
+	if s.MetricsRequired != nil {
+		c.MetricsOptional = !*s.MetricsRequired
+	}
+	if s.MetricMissing != nil {
+		c.MetricMissing = s.MetricMissing
+	}
 	for dst, v := range map[*float64]*float64{&c.CPURatio: s.CPURatio, &c.MemoryRatio: s.MemoryRatio, &c.DiskRatio: s.DiskRatio} {
 		if v != nil {
 			*dst = *v
@@ -52,5 +61,6 @@ func overlaySettings(c structs.ClusterSettings, s SchedulerRuntime) structs.Clus
 }
 
 func equalSettings(a, b structs.ClusterSettings) bool {
-	return slices.Equal(a.Filters, b.Filters) && maps.Equal(a.Weights, b.Weights) && a.CPURatio == b.CPURatio && a.MemoryRatio == b.MemoryRatio && a.DiskRatio == b.DiskRatio
+	return slices.Equal(a.Filters, b.Filters) && maps.Equal(a.Weights, b.Weights) && a.CPURatio == b.CPURatio && a.MemoryRatio == b.MemoryRatio && a.DiskRatio == b.DiskRatio &&
+		scheduler.SameMetrics(&a, &b)
 }

@@ -105,7 +105,7 @@ func (s *Server) offloadAfter(ctx context.Context, after time.Duration) error {
 // reapBatch bounds one entry of the reaper.
 const reapBatch = 2000
 
-// reap removes what finished KeepFinished ago: deleted instances (unless a guest may be left on a host that is down; the oldest beyond keepDeleted go sooner)
+// reap removes what finished KeepFinished ago: deleted instances (unless a guest may be left on a host that is down, or KeepDeleted wants them; the oldest beyond keepDeleted go sooner)
 // with their operations and evaluations, old operations of living instances beyond the newest keepOperations, evaluations that explained something, and revocations
 // of tokens and the tokens of consoles that have expired by now.
 func (s *Server) reap(ctx context.Context) error {
@@ -118,10 +118,14 @@ func (s *Server) reap(ctx context.Context) error {
 	full := func() bool {
 		return reaped(&req) >= reapBatch
 	}
+	kept := old
+	if s.cfg.KeepDeleted != nil {
+		kept = min(old, s.cfg.KeepDeleted(r, at))
+	}
 	gone := slices.DeleteFunc(slices.Collect(r.AllDeletedInstances()), func(i *structs.Instance) bool { return i.Cleanup })
 	slices.SortFunc(gone, func(a, b *structs.Instance) int { return cmp.Compare(a.DeletedAt, b.DeletedAt) })
 	for i, ins := range gone {
-		if full() || ins.DeletedAt >= old && len(gone)-i <= keepDeleted {
+		if full() || ins.DeletedAt >= kept && len(gone)-i <= keepDeleted {
 			break
 		}
 		req.Instances = append(req.Instances, ins.ID)

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -20,6 +21,7 @@ import (
 	"github.com/kilonova-cloud/kilonova/nomadlike/gossip"
 	"github.com/kilonova-cloud/kilonova/nomadlike/operation"
 	"github.com/kilonova-cloud/kilonova/nomadlike/rpc"
+	"github.com/kilonova-cloud/kilonova/nomadlike/state"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 )
 
@@ -59,7 +61,10 @@ type options struct {
 
 	reclaim time.Duration // Config.ReclaimAfter
 	offload time.Duration // Config.OffloadAfter
+	keep    time.Duration // Config.KeepFinished; 0 is an hour
 	duties  func() []Duty // Config.Duties of each server
+
+	keepDeleted func(r state.Reader, now structs.Time) structs.Time // Config.KeepDeleted
 }
 
 // startWith begins the member, anew or again on its directory and address.
@@ -89,7 +94,7 @@ func (m *member) startWith(o options, join []string) {
 		dir = ""
 	}
 	m.Server, err = NewServer(Config{ID: m.id, Name: string(m.id), Region: "RegionOne", DataDir: dir, BootstrapExpect: m.expect, Advertise: m.addr,
-		LeaseTTL: max(o.ttl, 2*time.Second), TokenTTL: time.Hour, KeepFinished: time.Hour, ReclaimAfter: o.reclaim, OffloadAfter: o.offload, Duties: duties, Raft: o.raft, Logger: testLogger(m.t)}, m.rpc, m.pool)
+		LeaseTTL: max(o.ttl, 2*time.Second), TokenTTL: time.Hour, KeepFinished: cmp.Or(o.keep, time.Hour), KeepDeleted: o.keepDeleted, ReclaimAfter: o.reclaim, OffloadAfter: o.offload, Duties: duties, Raft: o.raft, Logger: testLogger(m.t)}, m.rpc, m.pool)
 	require.NoError(m.t, err)
 	go m.rpc.Serve()
 	m.gossip, err = gossip.New(gossip.Config{NodeName: string(m.id), BindAddr: net.JoinHostPort("127.0.0.1", freePort(m.t)), Local: true, Logger: testLogger(m.t),

@@ -183,7 +183,7 @@ func (s *Server) otherLeader() (string, bool) {
 	return addr, addr != "" && addr != s.cfg.Advertise
 }
 
-// hostHeartbeat is Host.Heartbeat: it costs no log entry, unless a suspect host speaks and is up again.
+// hostHeartbeat is Host.Heartbeat: it costs no log entry, unless a suspect host speaks and is up again, or one tells what it measured.
 func (s *Server) hostHeartbeat(ctx context.Context, req *structs.HostHeartbeatRequest) (*structs.HostHeartbeatResponse, error) {
 	if !s.isEstablished() {
 		if addr, ok := s.otherLeader(); ok {
@@ -194,6 +194,7 @@ func (s *Server) hostHeartbeat(ctx context.Context, req *structs.HostHeartbeatRe
 	resp := &structs.HostHeartbeatResponse{LeaseTTLMS: s.leases.ttl.Milliseconds(), BeatMS: s.beatMS()}
 	r := s.store.Snapshot()
 	var up []structs.HostStatusChange
+	var measured structs.HostMetricsRequest
 	s.leases.mu.Lock()
 	for _, b := range req.Beats {
 		h := r.Host(b.HostID)
@@ -203,11 +204,21 @@ func (s *Server) hostHeartbeat(ctx context.Context, req *structs.HostHeartbeatRe
 		}
 		if !ok {
 			resp.Register = append(resp.Register, b.HostID)
-		} else if h.Status == structs.HostSuspect {
+			continue
+		}
+		if h.Status == structs.HostSuspect {
 			up = append(up, structs.HostStatusChange{HostID: h.ID, Epoch: b.Epoch, Status: structs.HostUp})
+		}
+		if b.Metrics != nil {
+			measured.Hosts = append(measured.Hosts, structs.HostMeasured{HostID: h.ID, Epoch: b.Epoch, Metrics: b.Metrics})
 		}
 	}
 	s.leases.mu.Unlock()
+	if len(measured.Hosts) > 0 {
+		if _, err := fsm.HostMetrics.Propose(ctx, s, &measured); err != nil { // the next ones come soon; the leases are renewed
+			s.logger.Debug("the metrics of hosts are not kept", "error", err)
+		}
+	}
 	if len(up) > 0 {
 		if _, err := fsm.HostStatus.Propose(ctx, s, &structs.HostStatusRequest{Changes: up, Now: now()}); err != nil {
 			return nil, err

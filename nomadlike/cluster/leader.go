@@ -33,6 +33,7 @@ func (s *Server) leaderDuties() []duty {
 		{"raft-members", s.periodic("raft-members", 10*time.Second, s.duties.signal("raft-members"), s.reconcileMembers)},
 		{"reclaimer", s.periodic("reclaimer", time.Minute, nil, s.reclaim)},
 		{"shelved-offloader", s.periodic("shelved-offloader", time.Minute, nil, s.offloadShelved)},
+		{"image-caching", s.startImageCaching},
 		{"reaper", s.periodic("reaper", time.Minute, s.duties.signal("reaper"), s.reap)},
 	}
 	for _, d := range s.cfg.Duties {

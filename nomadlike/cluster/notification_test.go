@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -92,5 +93,70 @@ func TestNotificationsSurviveLeaders(t *testing.T) {
 		}
 		return false
 	}, 20*time.Second, 10*time.Millisecond, "operators do not see the duty")
+	c.requireEqualStates()
+}
+
+// kept is a sink that keeps the instances that exist, each time that it is told of one.
+type kept struct {
+	mu  sync.Mutex
+	ids map[string]int // message ids by instance and period, with how often they came
+}
+
+func (k *kept) Name() string { return "test.kept" }
+func (k *kept) Close()       {}
+func (k *kept) Deliver(ctx context.Context, n *notification.Notification) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.ids[n.MessageID]++
+	return ctx.Err()
+}
+
+// Leaders die around the end of a period: the period is told by one of them, and by no other again.
+func TestUsageAuditSurvivesLeaders(t *testing.T) {
+	t.Parallel()
+	sink := &kept{ids: map[string]int{}}
+	var over atomic.Bool
+	o := options{ttl: time.Hour, duties: func() []Duty {
+		r := notification.NewRunner(notification.Config{Logger: hclog.NewNullLogger(), CursorEvery: 10 * time.Millisecond,
+			Routes: []notification.Route{{Sink: sink, Events: []string{"instance.exists"}}}})
+		a := notification.NewAuditor(notification.AuditConfig{Period: structs.UsagePeriod{Unit: structs.UsageYear}, Logger: hclog.NewNullLogger(), Every: 2 * time.Millisecond,
+			Now: func() time.Time {
+				if over.Load() {
+					return time.Now().AddDate(1, 0, 0)
+				}
+				return time.Now()
+			}})
+		return []Duty{{Name: "notifications", Start: func(ctx context.Context, l Lead) (func(), error) { return r.Start(ctx, l), nil }},
+			{Name: "usage-audit", Start: func(ctx context.Context, l Lead) (func(), error) { return a.Start(ctx, l), nil }}}
+	}}
+	c := newClusterWith(t, 3, o)
+	l := c.leader()
+	unlimited(t, l)
+	h := c.host("h")
+	require.Eventually(t, func() bool { return l.Stale().Host(h.id) != nil }, 20*time.Second, 2*time.Millisecond, "the host does not register")
+	ids, err := fsm.InstanceCreate.Propose(t.Context(), l, createRequest(20))
+	require.NoError(t, err)
+	c.waitActive(ids)
+	over.Store(true)
+	told := func() bool {
+		sink.mu.Lock()
+		defer sink.mu.Unlock()
+		return len(sink.ids) == len(ids)
+	}
+	for range 3 {
+		l = c.leader()
+		l.stop()
+		require.Eventually(t, told, 30*time.Second, 5*time.Millisecond, "the period is told")
+		l.startWith(o, c.join())
+	}
+	r := c.leader().Stale()
+	runs := 0
+	for a := range r.UsageAudits() {
+		if a.Count > 0 {
+			runs++
+		}
+	}
+	require.Equal(t, 1, runs, "one run for the one host")
+	require.True(t, told(), "and no other message")
 	c.requireEqualStates()
 }

@@ -46,6 +46,8 @@ type Config struct {
 	ReclaimAfter time.Duration
 	// OffloadAfter is for how long a shelved instance keeps its host; 0 and below offload none: one that is to go at once goes with its shelving.
 	OffloadAfter time.Duration
+	// KeepDeleted says since when deleted instances stay readable although KeepFinished is over; nil keeps none longer.
+	KeepDeleted func(r state.Reader, now structs.Time) structs.Time
 	// HeartbeatInterval is how often clients are told to renew their leases; 0 is a third of LeaseTTL.
 	HeartbeatInterval time.Duration
 	// Duties are done by the leader beside its own, which start before them.

@@ -10,7 +10,6 @@ import (
 type HostCalls struct {
 	Power       func(id structs.HostID, action string) error
 	Maintenance func(id structs.HostID, on bool) error
-	CacheImages func(hosts []structs.HostID, images []structs.ImageID)
 }
 
 // HostPower calls HostCalls.Power.
@@ -27,11 +26,4 @@ func (c *Core) HostMaintenance(_ context.Context, id structs.HostID, on bool) er
 		return structs.Errorf(structs.KindNotSupported, "the driver does not have HostMaintenance")
 	}
 	return c.HostCalls.Maintenance(id, on)
-}
-
-// CacheImages calls HostCalls.CacheImages.
-func (c *Core) CacheImages(hosts []structs.HostID, images []structs.ImageID) {
-	if c.HostCalls.CacheImages != nil {
-		c.HostCalls.CacheImages(hosts, images)
-	}
 }

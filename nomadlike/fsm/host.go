@@ -23,6 +23,7 @@ func applyHostRegister(tx *state.Txn, r *structs.HostRegisterRequest) (*structs.
 	} else {
 		h.Num, h.Epoch, h.CreatedAt = old.Num, old.Epoch, old.CreatedAt
 		h.Disabled, h.DisabledReason, h.ForcedDown, h.Leftovers = old.Disabled, old.DisabledReason, old.ForcedDown, old.Leftovers
+		h.Metrics = old.Metrics
 		h.SetZones(r.Host.Zone, old.AggregateZone)
 		if old.Session != h.Session {
 			if r.Host.Epoch != 0 && r.Host.Epoch != old.Epoch {

@@ -26,6 +26,8 @@ type candidate struct {
 	raw       [weigherCount]float64 // see weigh
 	class     int32                 // number of its class in this cache
 	up        bool                  // Host.Schedulable
+	measured  bool                  // has the metrics that are weighed
+	metric    float64               // their weighed sum
 }
 
 // unrationed is what would be free if every ratio were 1. It is below 0 where ratios above 1 are used.
@@ -40,6 +42,7 @@ type Cache struct {
 	hostsVersion, usagesVersion, aggregatesVersion <-chan struct{}
 	settings                                       *structs.ClusterSettings
 	multipliers                                    [weigherCount]float64
+	metrics                                        []metricRatio
 	filters                                        []filter // in order of refusal
 	live                                           []placedLive
 
@@ -116,17 +119,21 @@ func usagesVersion(r state.Reader) <-chan struct{} {
 func (c *Cache) refreshSettings(s *structs.ClusterSettings) (recapacitated bool, err error) {
 	old := c.settings
 	if old != nil && old.CPURatio == s.CPURatio && old.MemoryRatio == s.MemoryRatio && old.DiskRatio == s.DiskRatio &&
-		slices.Equal(old.Filters, s.Filters) && maps.Equal(old.Weights, s.Weights) {
+		slices.Equal(old.Filters, s.Filters) && maps.Equal(old.Weights, s.Weights) && SameMetrics(old, s) {
 		return false, nil
 	}
 	multipliers, err := multipliersOf(s)
 	if err != nil {
 		return false, err
 	}
+	metrics, err := metricRatiosOf(s)
+	if err != nil {
+		return false, err
+	}
 	if err := c.setFilters(s); err != nil {
 		return false, err
 	}
-	c.settings, c.multipliers = s, multipliers
+	c.settings, c.multipliers, c.metrics = s, multipliers, metrics
 	return true, nil
 }
 
@@ -238,6 +245,7 @@ func (c *Cache) recount(h *candidate) {
 		h.used, h.instances, h.building = h.usage.Used, int32(h.usage.Instances), int32(h.usage.Building)
 	}
 	h.free = h.host.Capacity(c.settings).Sub(h.used)
+	c.measure(h)
 	h.weigh()
 }
 

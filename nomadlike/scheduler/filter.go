@@ -49,7 +49,7 @@ var always = []filter{requestedHost{}, availabilityZone{}, avoidHosts{}, moveHos
 var known = []filter{allHostsFilter{}, computeFilter{}, computeCapabilitiesFilter{}, imagePropertiesFilter{}, sameHostFilter{},
 	differentHostFilter{}, simpleCIDRAffinityFilter{}, jsonFilter{}, ioOpsFilter{}, numInstancesFilter{},
 	aggregateInstanceExtraSpecs{}, aggregateImageProperties{}, aggregateMultiTenancy{}, aggregateTypeAffinity{}, aggregateIoOps{}, aggregateNumInstances{},
-	antiAffinityFilter{}, affinityFilter{}}
+	antiAffinityFilter{}, affinityFilter{}, metricsFilter{}}
 
 // enforced run first when they are not configured, because the plan applier refuses what they refuse.
 var enforced = []filter{computeFilter{}, antiAffinityFilter{}, affinityFilter{}}
@@ -75,7 +75,7 @@ var goneFilters = map[string]string{
 }
 
 // missingFilters are Nova's filters about things that this cluster's model does not have.
-var missingFilters = []string{"IsolatedHostsFilter", "MetricsFilter", "NUMATopologyFilter", "PciPassthroughFilter"}
+var missingFilters = []string{"IsolatedHostsFilter", "NUMATopologyFilter", "PciPassthroughFilter"}
 
 // FilterNames returns the names that ClusterSettings.Filters may have.
 func FilterNames() []string { return names(known) }
@@ -105,6 +105,9 @@ func Validate(s *structs.ClusterSettings) error {
 			return structs.Errorf(structs.KindInvalid, "the allocation ratio of %s is %v; it must be a number from 0 up", r.name, r.ratio)
 		}
 	}
+	if _, err := metricRatiosOf(s); err != nil {
+		return err
+	}
 	_, err := multipliersOf(s)
 	return err
 }
@@ -121,6 +124,9 @@ func filtersOf(s *structs.ClusterSettings) ([]filter, error) {
 		if !slices.Contains(want, f.name()) {
 			out = append(out, f)
 		}
+	}
+	if metricsRequired(s) && !slices.Contains(want, metricsFilter{}.name()) {
+		out = append(out, metricsFilter{})
 	}
 	for i, name := range want {
 		if slices.Contains(want[:i], name) {

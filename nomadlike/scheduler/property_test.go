@@ -26,6 +26,9 @@ func drawHost(t *rapid.T, n int) *structs.Host {
 	h.Driver = rapid.SampledFrom([]string{"", "other"}).Draw(t, "driver")
 	h.Methods = rapid.SampledFrom([][]string{nil, {"Resize"}, {"ImportDisks"}}).Draw(t, "methods")
 	h.Attributes = map[string]string{"rack": rapid.SampledFrom([]string{"r1", "r2"}).Draw(t, "rack")}
+	if chance(t, 2, "measured") {
+		h.Metrics = &structs.HostMetrics{CPUPercent: rapid.Int64Range(0, 100).Draw(t, "cpu"), Frequency: rapid.Int64Range(0, 4000).Draw(t, "mhz")}
+	}
 	h.Disabled = chance(t, 10, "disabled")
 	if chance(t, 10, "down") {
 		h.Status = structs.HostDown
@@ -106,6 +109,13 @@ func drawSettings(t *rapid.T) structs.ClusterSettings {
 	for _, f := range FilterNames() {
 		if chance(t, 3, f) {
 			s.Filters = append(s.Filters, f)
+		}
+	}
+	if chance(t, 3, "metrics") {
+		s.MetricWeights = map[string]float64{"cpu.percent": rapid.SampledFrom([]float64{-100, 0, 1}).Draw(t, "ratio"), "cpu.frequency": 0.25}
+		s.MetricsOptional = rapid.Bool().Draw(t, "optional")
+		if chance(t, 2, "missing") {
+			s.MetricMissing = ptr(5.0)
 		}
 	}
 	s.Weights = map[string]float64{}

@@ -74,6 +74,9 @@ func (m *reference) passes(r *Request, h *structs.Host) bool {
 	if want := r.ImageProps["hw_architecture"]; want != "" && m.enabled("ImagePropertiesFilter") && !slices.Contains(h.Architectures, want) {
 		return false
 	}
+	if len(m.settings.MetricWeights) > 0 && h.Metrics == nil && (!m.settings.MetricsOptional || m.enabled("MetricsFilter")) {
+		return false
+	}
 	if !m.aggregatesPass(r, h, u) {
 		return false
 	}
@@ -183,6 +186,17 @@ func (m *reference) weights(hosts []*structs.Host) map[structs.HostID]float64 {
 	})
 	add("IoOpsWeigher", "io_ops_weight_multiplier", -1, true, func(_ *structs.Host, u structs.HostUsage) float64 { return float64(u.Building) })
 	add("NumInstancesWeigher", "num_instances_weight_multiplier", 0, false, func(_ *structs.Host, u structs.HostUsage) float64 { return float64(u.Instances) })
+	add("MetricsWeigher", "metrics_weight_multiplier", 1, false, func(h *structs.Host, _ structs.HostUsage) float64 {
+		switch {
+		case len(m.settings.MetricWeights) == 0:
+			return 0
+		case h.Metrics == nil && m.settings.MetricMissing != nil:
+			return *m.settings.MetricMissing
+		case h.Metrics == nil:
+			return -10000
+		}
+		return m.settings.MetricWeights["cpu.frequency"]*float64(h.Metrics.Frequency) + m.settings.MetricWeights["cpu.percent"]*float64(h.Metrics.CPUPercent)/100
+	})
 	return out
 }
 

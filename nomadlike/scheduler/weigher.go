@@ -16,6 +16,7 @@ const (
 	weighDisk
 	weighIoOps
 	weighNumInstances
+	weighMetrics
 	weighSoftAffinity // these two only of requests with a server group: see weighMembers
 	weighSoftAntiAffinity
 	weigherCount
@@ -35,6 +36,7 @@ var weighers = [weigherCount]weigher{
 	weighDisk:             {"DiskWeigher", "disk_weight_multiplier", 1, true},
 	weighIoOps:            {"IoOpsWeigher", "io_ops_weight_multiplier", -1, true},
 	weighNumInstances:     {"NumInstancesWeigher", "num_instances_weight_multiplier", 0, false},
+	weighMetrics:          {"MetricsWeigher", "metrics_weight_multiplier", 1, false},
 	weighSoftAffinity:     {"ServerGroupSoftAffinityWeigher", "soft_affinity_weight_multiplier", 1, false},
 	weighSoftAntiAffinity: {"ServerGroupSoftAntiAffinityWeigher", "soft_anti_affinity_weight_multiplier", 1, false},
 }
@@ -69,7 +71,7 @@ func multipliersOf(s *structs.ClusterSettings) ([weigherCount]float64, error) {
 }
 
 // weigh fills what the weighers measure (Nova's scheduler/weights): memory and disk that are free without ratios, VCPUs that
-// are free with their ratio, disk-heavy operations and instances.
+// are free with their ratio, disk-heavy operations and instances, and what the hosts themselves measure.
 func (h *candidate) weigh() {
 	free := h.unrationed()
 	h.raw = [weigherCount]float64{
@@ -78,6 +80,7 @@ func (h *candidate) weigh() {
 		weighDisk:         float64(free.DiskGiB),
 		weighIoOps:        float64(h.building),
 		weighNumInstances: float64(h.instances),
+		weighMetrics:      h.metric,
 	}
 }
 

@@ -18,6 +18,10 @@ type ClusterSettings struct {
 	Filters      []string           `codec:"filters"` // host filters in their order; empty means the defaults
 	Weights      map[string]float64 `codec:"weights"` // multiplier by weigher; absent means its default
 	DefaultQuota QuotaLimits        `codec:"quota"`
+
+	MetricWeights   map[string]float64 `codec:"mw,omitempty"` // ratio by metric of hosts; empty weighs none
+	MetricsOptional bool               `codec:"mo,omitempty"` // hosts that lack a metric of MetricWeights take instances
+	MetricMissing   *float64           `codec:"mm,omitempty"` // what such a host weighs; nil is the default
 }
 
 // ClusterSettingsKey is the key of the one record.

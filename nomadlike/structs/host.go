@@ -75,6 +75,8 @@ type Host struct {
 	UpdatedAt          Time              `codec:"updated"`
 	// Leftovers goes up whenever something may be left on the host that its next reconciliation removes: its client then does that soon.
 	Leftovers uint64 `codec:"left,omitempty"`
+	// Metrics are constant; nil when the client measures none.
+	Metrics *HostMetrics `codec:"met,omitempty"`
 }
 
 // CPUInfo describes a host's processor.

@@ -45,6 +45,8 @@ type HostHeartbeatRequest struct {
 type HostBeat struct {
 	HostID HostID `codec:"h"`
 	Epoch  uint64 `codec:"e"`
+	// Metrics are in few beats: each costs an entry of the log.
+	Metrics *HostMetrics `codec:"m,omitempty"`
 }
 
 // HostHeartbeatResponse says how long the leases last from now, and which hosts must register again.

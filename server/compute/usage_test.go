@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/kilonova-cloud/kilonova/nomadlike/coretest"
+	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
 	"github.com/kilonova-cloud/kilonova/nomadlike/state"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 	"github.com/kilonova-cloud/kilonova/server/compute"
@@ -143,4 +144,40 @@ func TestUsageAuditLog(t *testing.T) {
 	c.refused(403, "Policy doesn't allow os_compute_api:os-instance-usage-audit-log:list to be performed.", "alice", "2.1", "GET", url, nil)
 	c.refused(403, "Policy doesn't allow os_compute_api:os-instance-usage-audit-log:show to be performed.", "alice", "2.1", "GET", url+"/x", nil)
 	c.want(400, "admin", "2.102", "GET", url+"?x=1", nil)
+}
+
+// TestUsageAuditLogOfRuns: the log has an entry of each host that has run, and names those that have not.
+func TestUsageAuditLogOfRuns(t *testing.T) {
+	t.Parallel()
+	c := stopped(t)
+	h1, h2 := c.core.AddHost("host-1"), c.core.AddHost("host-2")
+	c.lived("a", aliceProject, "08:00", "")
+	c.core.Write(func(tx *state.Txn) {
+		ins := tx.Instance("a").Copy()
+		ins.HostID, ins.Host, ins.LaunchedAt = h2.ID, h2.Name, 1
+		tx.PutInstance(ins)
+	})
+	begin, end := structs.UsagePeriod{}.Last(time.Date(2026, 3, 31, 12, 0, 0, 0, time.UTC))
+	run := func(last bool, hosts ...structs.HostID) {
+		_, err := fsm.UsageAudit.Propose(t.Context(), c.core, &structs.UsageAuditRequest{Begin: structs.TimeOf(begin), End: structs.TimeOf(end), Hosts: hosts, Last: last, Now: 9})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	url := "/os-instance_usage_audit_log"
+	entry := func(host string, n int) string {
+		return fmt.Sprintf(`"%s":{"errors":0,"instances":%d,"message":"Instance usage audit ran for host %s, %d instances in 0.0 seconds.","state":"DONE"}`, host, n, host, n)
+	}
+	const tail = `"period_beginning":"2026-02-01 00:00:00","period_ending":"2026-03-01 00:00:00","total_errors":0,"total_instances":1}`
+	run(false, h2.ID)
+	c.same(`{"instance_usage_audit_logs":{"hosts_not_run":["host-1"],"log":{`+entry("host-2", 1)+`},"num_hosts":2,"num_hosts_done":1,"num_hosts_not_run":1,"num_hosts_running":0,`+
+		`"overall_status":"1 of 2 hosts done. 0 errors.",`+tail+`}`, "admin", "2.1", "GET", url, nil)
+	run(true, h1.ID, h2.ID)
+	all := `{"hosts_not_run":[],"log":{` + entry("host-1", 0) + "," + entry("host-2", 1) + `},"num_hosts":2,"num_hosts_done":2,"num_hosts_not_run":0,"num_hosts_running":0,` +
+		`"overall_status":"ALL hosts done. 0 errors.",` + tail + `}`
+	c.same(`{"instance_usage_audit_logs":`+all, "admin", "2.1", "GET", url, nil)
+	c.same(`{"instance_usage_audit_log":`+all, "admin", "2.1", "GET", url+"/2026-03-15%2000:00:00", nil)
+	if a := c.want(200, "admin", "2.1", "GET", url+"/2026-02-15%2000:00:00", nil).json(t); a["instance_usage_audit_log"].(map[string]any)["num_hosts_done"] != 0.0 {
+		t.Errorf("another period: %v", a)
+	}
 }

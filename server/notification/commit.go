@@ -21,6 +21,8 @@ const (
 // Settings choose what is told.
 type Settings struct {
 	NotifyOnStateChange StateChange
+	// UsagePeriod is that of the usage audit, also of notifications that tell of the period which is not over yet. The zero value is a month, Nova's default.
+	UsagePeriod structs.UsagePeriod
 }
 
 // Commits cuts events into commits.
@@ -85,6 +87,8 @@ var translators = map[string]func(c *translation, e *event.Event){
 	"host_aggregates": aggregateChanged,
 	"server_groups":   serverGroupChanged,
 	"hosts":           hostChanged,
+	"usage_audits":    usageAudited,
+	"image_cachings":  imageCachingChanged,
 }
 
 func (c *translation) change(at int) {
@@ -129,6 +133,10 @@ func key(v any) string {
 		return string(v.ID)
 	case *structs.Host:
 		return string(v.ID)
+	case *structs.UsageAudit:
+		return fmt.Sprintf("%d/%d/%s", v.Begin, v.End, v.HostID)
+	case *structs.ImageCaching:
+		return v.ID
 	}
 	return ""
 }
@@ -149,6 +157,7 @@ type telling struct {
 	publisher string
 	payload   map[string]any
 	when      structs.Time // 0: when the commit was seen, for changes that have no time of their own
+	subject   string       // tells it from others of the same event and change
 	project   structs.ProjectID
 	user      structs.UserID
 	failed    bool
@@ -159,8 +168,12 @@ func (c *translation) tell(t telling) {
 	if when.IsZero() {
 		when = e.At
 	}
+	about := c.entity
+	if t.subject != "" {
+		about += "/" + t.subject
+	}
 	n := Notification{EventType: t.event, Priority: Info, PublisherID: t.publisher, Timestamp: stamp(when), Payload: t.payload, Index: e.Index, Entry: entry(c.commit[c.at:]),
-		ProjectID: t.project, UserID: t.user, MessageID: messageID(c.cluster, c.entity, c.index, c.position, t.event)}
+		ProjectID: t.project, UserID: t.user, MessageID: messageID(c.cluster, about, c.index, c.position, t.event)}
 	if t.failed {
 		n.Priority = Error
 	}

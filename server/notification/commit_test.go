@@ -14,8 +14,8 @@ import (
 
 // everything is a script that tells most of what can be told.
 const everything = "host image keypair flavor flavor-specs group agg agg-add create pause unpause suspend resume stop start reboot-hard reboot-soft rescue unrescue lock-reason unlock " +
-	"createImage createBackup changePassword rename tags soft-delete restore shelve unshelve rebuild trigger_crash_dump reboot-hard! delete agg-meta agg-rename agg-remove agg-delete " +
-	"create! delete member group-delete flavor-delete keypair-delete host-disable host-sick host-down"
+	"createImage createBackup changePassword rename tags soft-delete restore shelve unshelve rebuild trigger_crash_dump reboot-hard! delete agg-meta agg-rename cache agg-remove agg-delete " +
+	"create! delete member group-delete flavor-delete keypair-delete host-disable host-sick host-metrics audit host-down"
 
 func all(t *testing.T, list []Notification) []byte {
 	var b bytes.Buffer
@@ -127,12 +127,12 @@ func TestOrderOfEvents(t *testing.T) {
 		"create":         "scheduler.select_destinations.start scheduler.select_destinations.end instance.create.start instance.create.end",
 		"delete":         "instance.delete.start instance.shutdown.start instance.shutdown.end instance.delete.end",
 		"pause":          "instance.pause.start instance.pause.end",
-		"reboot-soft!":   "instance.reboot.start instance.reboot.error",
-		"pause!":         "instance.pause.start",
-		"rebuild":        "instance.rebuild_scheduled instance.rebuild.start instance.rebuild.end",
+		"reboot-soft!":   "instance.reboot.start instance.reboot.error compute.exception",
+		"pause!":         "instance.pause.start compute.exception",
+		"rebuild":        "instance.rebuild_scheduled instance.exists instance.rebuild.start instance.rebuild.end",
 		"shelve":         "instance.shelve.start instance.shelve.end instance.shelve_offload.start instance.shelve_offload.end",
-		"changePassword": "",
-		"lock unlock":    "instance.lock instance.unlock",
+		"changePassword": "", "changePassword!": "compute.exception",
+		"lock unlock": "instance.lock instance.unlock",
 	} {
 		w := newWorld(t)
 		w.settings.NotifyOnStateChange = NoUpdates

@@ -185,16 +185,32 @@ func hostChanged(c *translation, e *event.Event) {
 	if t.event != "" {
 		c.tell(t)
 	}
+	if m := h.Metrics; m != nil && !e.Deleted && before != nil && (before.Metrics == nil || before.Metrics.At != m.At) {
+		c.tell(telling{event: "metrics.update", publisher: publisher(binaryCompute, h.Name), payload: metricsPayload(h), when: m.At})
+	}
 	if !e.Deleted && before != nil && before.DriverHealthy && !h.DriverHealthy && h.Driver == "libvirt" {
 		c.tell(telling{event: "libvirt.connect.error", publisher: publisher(binaryCompute, h.Name), payload: libvirtPayload(h), when: h.UpdatedAt, failed: true})
 	}
 }
 
-func libvirtPayload(h *structs.Host) map[string]any {
-	ip := h.RPCAddr
-	if host, _, err := net.SplitHostPort(h.RPCAddr); err == nil {
-		ip = host
+// addressOf is the host's address without the port of its client.
+func addressOf(h *structs.Host) string {
+	if ip, _, err := net.SplitHostPort(h.RPCAddr); err == nil {
+		return ip
 	}
-	return object("LibvirtErrorPayload", "1.0", map[string]any{"ip": orNil(ip),
+	return h.RPCAddr
+}
+
+func libvirtPayload(h *structs.Host) map[string]any {
+	return object("LibvirtErrorPayload", "1.0", map[string]any{"ip": orNil(addressOf(h)),
 		"reason": exception(exceptionData{Name: "libvirtError", Message: h.DriverHealth, Function: "health"})})
+}
+
+func metricsPayload(h *structs.Host) map[string]any {
+	list := []any{}
+	for _, m := range h.Metrics.List() {
+		list = append(list, object("MetricPayload", "1.0", map[string]any{"name": m.Name, "value": m.Value, "numa_membw_values": nil, "timestamp": instant(h.Metrics.At),
+			"source": h.Metrics.Source}))
+	}
+	return object("MetricsPayload", "1.0", map[string]any{"host": h.Name, "host_ip": orNil(addressOf(h)), "nodename": orNil(h.HypervisorHostname), "metrics": list})
 }

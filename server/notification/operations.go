@@ -2,6 +2,7 @@ package notification
 
 import (
 	"cmp"
+	"strconv"
 	"strings"
 
 	"github.com/kilonova-cloud/kilonova/nomadlike/event"
@@ -107,7 +108,7 @@ func dest(t told) told   { t.on = onDest; return t }
 // resizeEvents are those of a cold migration too.
 func resizeEvents(kind structs.OperationKind) operationEvents {
 	return operationEvents{kind: kind,
-		begun: []told{start("instance.resize_prep", resizePrepPayload)},
+		begun: []told{exists(), start("instance.resize_prep", resizePrepPayload)},
 		steps: []stepEvents{
 			{step: structs.StepPlace, left: []told{early(dest(end("instance.resize_prep", resizePrepPayload)))}},
 			{step: structs.StepPowerOff, entered: []told{start("instance.resize", actionPayload)}},
@@ -131,7 +132,7 @@ var operationRows = []operationEvents{
 	phases(structs.OpSoftDelete, "instance.soft_delete", actionPayload),
 	phases(structs.OpRestore, "instance.restore", actionPayload),
 	{kind: structs.OpRebuild,
-		begun: []told{{event: "instance.rebuild_scheduled", by: binaryConductor, as: rebuildPayload},
+		begun: []told{{event: "instance.rebuild_scheduled", by: binaryConductor, as: rebuildPayload}, exists(),
 			start("instance.rebuild", rebuildPayload)},
 		done:   []told{end("instance.rebuild", rebuildPayload)},
 		failed: []told{failure("instance.rebuild", rebuildPayload)}},
@@ -164,7 +165,7 @@ var operationRows = []operationEvents{
 	phases(structs.OpConfirmResize, "instance.resize_confirm", actionPayload),
 	phases(structs.OpRevertResize, "instance.resize_revert", actionPayload),
 	{kind: structs.OpEvacuate,
-		begun: append(single("instance.evacuate", binaryAPI, actionPayload), told{event: "instance.rebuild_scheduled", by: binaryConductor, as: rebuildPayload},
+		begun: append(single("instance.evacuate", binaryAPI, actionPayload), told{event: "instance.rebuild_scheduled", by: binaryConductor, as: rebuildPayload}, exists(),
 			start("instance.rebuild", rebuildPayload)),
 		done:   []told{end("instance.rebuild", rebuildPayload)},
 		failed: []told{failure("instance.rebuild", rebuildPayload)}, unplaced: noHost("compute_task.rebuild_server.error")},
@@ -198,8 +199,28 @@ func operationChanged(c *translation, e *event.Event) {
 	if !ok || e.Deleted {
 		return
 	}
-	row := operationTable[op.Kind]
 	before, _ := e.Before.(*structs.Operation)
+	c.operationTurned(op, before)
+	c.callsFailed(op, before)
+}
+
+// callsFailed tells what failed on a host, as Nova's compute service does whenever one of its methods ends with an exception.
+func (c *translation) callsFailed(op, before *structs.Operation) {
+	known := 0
+	if before != nil {
+		known = len(before.History)
+	}
+	for i := known; i < len(op.History); i++ {
+		if r := op.History[i]; r.Error != "" && r.HostID != "" {
+			c.tell(telling{event: "compute.exception", publisher: publisher(binaryCompute, c.hostName(r.HostID)), payload: callFailed(op, i), when: op.UpdatedAt, failed: true,
+				subject: strconv.Itoa(i)})
+		}
+	}
+}
+
+// operationTurned tells where an operation is now.
+func (c *translation) operationTurned(op, before *structs.Operation) {
+	row := operationTable[op.Kind]
 	if row == nil || before != nil && before.Status.Final() {
 		return
 	}

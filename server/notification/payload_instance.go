@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 )
@@ -127,13 +126,6 @@ func stateUpdate(oldVM, newVM structs.VMState, oldTask, newTask structs.TaskStat
 		"old_task_state": orNil(oldTask), "new_task_state": orNil(newTask)})
 }
 
-// auditPeriod is the month up to now, as with Nova's default instance_usage_audit_period.
-func auditPeriod(now structs.Time) map[string]any {
-	t := now.Time().UTC()
-	begin := time.Date(t.Year(), t.Month(), 1, 0, 0, 0, 0, time.UTC)
-	return object("AuditPeriodPayload", "1.0", map[string]any{"audit_period_beginning": begin.Format(time.RFC3339), "audit_period_ending": t.Format(time.RFC3339)})
-}
-
 // exceptionData is what ExceptionPayload says.
 type exceptionData struct{ Name, Message, Function, Trace string }
 
@@ -146,12 +138,16 @@ func exception(e exceptionData) map[string]any {
 var exceptionNames = map[structs.Kind]string{structs.KindNoCapacity: "NoValidHost", structs.KindTimeout: "MessagingTimeout", structs.KindInvalid: "Invalid",
 	structs.KindNotSupported: "NotSupported", structs.KindNotFound: "NotFound", structs.KindUnavailable: "ComputeServiceUnavailable", structs.KindConflict: "Conflict"}
 
+// exceptionName is Nova's name for an error.
+func exceptionName(kind structs.Kind) string {
+	if name := exceptionNames[kind]; name != "" {
+		return name
+	}
+	return "NovaException"
+}
+
 // faultOf says why an operation failed: the step in place of the function, and the attempts in place of a traceback.
 func faultOf(op *structs.Operation) map[string]any {
-	name := exceptionNames[op.ErrorKind]
-	if name == "" {
-		name = "NovaException"
-	}
 	step, trace := op.Step, strings.Builder{}
 	for _, r := range op.History {
 		if r.Error != "" {
@@ -164,5 +160,20 @@ func faultOf(op *structs.Operation) map[string]any {
 			break
 		}
 	}
-	return exception(exceptionData{Name: name, Message: op.Error, Function: string(step), Trace: trace.String()})
+	return exception(exceptionData{Name: exceptionName(op.ErrorKind), Message: op.Error, Function: string(step), Trace: trace.String()})
+}
+
+// callFailed says why an attempt at a step failed on its host: it and the attempts at the step before it in place of a traceback. The error's kind is known of the one
+// that ended the step.
+func callFailed(op *structs.Operation, at int) map[string]any {
+	failed, kind, trace := op.History[at], structs.Kind(0), strings.Builder{}
+	if op.Error == failed.Error {
+		kind = op.ErrorKind
+	}
+	for _, r := range op.History[:at+1] {
+		if r.Error != "" && r.Step == failed.Step && r.Undo == failed.Undo && r.HostID == failed.HostID {
+			fmt.Fprintf(&trace, "step %s, attempt %d: %s\n", r.Step, r.Attempt, r.Error)
+		}
+	}
+	return exception(exceptionData{Name: exceptionName(kind), Message: failed.Error, Function: string(failed.Step), Trace: trace.String()})
 }

@@ -20,6 +20,8 @@ var sampleScripts = map[string]string{
 	"aggregate-remove_host-start": "host agg agg-add agg-remove", "aggregate-remove_host-end": "host agg agg-add agg-remove",
 	"aggregate-update_metadata-start": "agg agg-meta", "aggregate-update_metadata-end": "agg agg-meta",
 	"aggregate-update_prop-start": "agg agg-rename", "aggregate-update_prop-end": "agg agg-rename",
+	"aggregate-cache_images-start": "host agg agg-add cache", "aggregate-cache_images-progress": "host agg agg-add cache", "aggregate-cache_images-end": "host agg agg-add cache",
+	"compute-exception":                  "host create rebuild!",
 	"compute_task-build_instances-error": "image create",
 	"flavor-create":                      "flavor", "flavor-update": "flavor flavor-specs", "flavor-delete": "flavor flavor-delete",
 	"instance-create-start": "host keypair create", "instance-create-end": "host keypair create", "instance-create-error": "host keypair create!",
@@ -27,7 +29,8 @@ var sampleScripts = map[string]string{
 	"instance-delete-start_compute_down": "host create host-down delete-at-once", "instance-delete-end_compute_down": "host create host-down delete-at-once",
 	"instance-delete-start_not_scheduled": "create delete-at-once", "instance-delete-end_not_scheduled": "create delete-at-once",
 	"instance-shutdown-start": "host create delete", "instance-shutdown-end": "host create delete",
-	"instance-lock": "host create lock", "instance-lock-with-reason": "host create lock-reason", "instance-unlock": "host create lock unlock",
+	"instance-exists": "host create rebuild",
+	"instance-lock":   "host create lock", "instance-lock-with-reason": "host create lock-reason", "instance-unlock": "host create lock unlock",
 	"instance-pause-start": "host create pause", "instance-pause-end": "host create pause",
 	"instance-unpause-start": "host create pause unpause", "instance-unpause-end": "host create pause unpause",
 	"instance-power_off-start": "host create stop", "instance-power_off-end": "host create stop",
@@ -64,6 +67,7 @@ var sampleScripts = map[string]string{
 	"keypair-create-start": "keypair", "keypair-create-end": "keypair", "keypair-import-start": "import", "keypair-import-end": "import",
 	"keypair-delete-start": "keypair keypair-delete", "keypair-delete-end": "keypair keypair-delete",
 	"libvirt-connect-error":               "host host-sick",
+	"metrics-update":                      "host host-metrics",
 	"scheduler-select_destinations-start": "image host create", "scheduler-select_destinations-end": "image host create",
 	"server_group-create": "group", "server_group-add_member": "group member", "server_group-delete": "group group-delete",
 	"service-create": "host", "service-update": "host host-disable", "service-delete": "host host-down host-delete",
@@ -71,6 +75,7 @@ var sampleScripts = map[string]string{
 
 // sampleDiffers are the fields that differ from the sample's for a reason.
 var sampleDiffers = map[string]string{
+	"compute-exception":                  "publisher",        // what failed on a host; Nova's sample is of the API
 	"instance-create-start":              "task_state",       // the step that is to come; Nova's sample is from before it is set
 	"instance-create-error":              "task_state state", // told when the operation has ended, as all errors
 	"instance-reboot-start":              "task_state",       // rebooting_hard from beginning to end

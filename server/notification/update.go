@@ -40,7 +40,7 @@ func (c *translation) updated(before, ins *structs.Instance) {
 	}
 	data := c.instanceData(ins, op)
 	data["state_update"] = stateUpdate(old.VM, ins.VM, old.Task, ins.Task)
-	data["audit_period"] = auditPeriod(ins.UpdatedAt)
+	data["audit_period"] = c.currentPeriod(ins.UpdatedAt)
 	data["tags"] = stringList(ins.Tags)
 	data["old_display_name"] = nil
 	if before != nil && before.Name != ins.Name {

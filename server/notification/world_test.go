@@ -218,6 +218,22 @@ var steps = map[string]func(w *world){
 			tx.PutHost(c)
 		})
 	},
+	"host-metrics": func(w *world) {
+		h := w.core.Stale().HostByName("compute")
+		_, err := fsm.HostMetrics.Propose(w.t.Context(), w.core, &structs.HostMetricsRequest{Hosts: []structs.HostMeasured{{HostID: h.ID, Epoch: h.Epoch,
+			Metrics: &structs.HostMetrics{At: w.tick(), Source: "linux", UserTime: 26728850000000, KernelTime: 5664160000000, IdleTime: 1592705190000000, IowaitTime: 6121490000000,
+				UserPercent: 1, IdlePercent: 97, CPUPercent: 2, Frequency: 800}}}})
+		must(w.t, err)
+	},
+	"cache": func(w *world) {
+		id, images := nomadlike.NewUUID(), []structs.ImageID{"155d900f-4e14-4e4c-a73d-069cbf4541e6"}
+		_, err := fsm.ImageCachingBegin.Propose(w.t.Context(), w.core, &structs.ImageCachingBeginRequest{ID: id, AggregateID: 1, Images: images, Now: w.tick()})
+		must(w.t, err)
+		_, err = fsm.ImageCachingReport.Propose(w.t.Context(), w.core, &structs.ImageCachingReportRequest{ID: id, Now: w.tick(),
+			Done: []structs.ImageCachingHost{{HostID: w.core.Stale().HostByName("compute").ID, Cached: images}}})
+		must(w.t, err)
+	},
+	"audit":          func(w *world) { w.audit() },
 	"delete-at-once": func(w *world) { w.operation(structs.OpDelete) },
 	"lock":           func(w *world) { w.lock(true, nil) },
 	"lock-reason":    func(w *world) { why := "global warming"; w.lock(true, &why) },
@@ -286,6 +302,17 @@ var steps = map[string]func(w *world){
 		_, err := fsm.AggregateDelete.Propose(w.t.Context(), w.core, &structs.AggregateDeleteRequest{ID: 1})
 		must(w.t, err)
 	},
+}
+
+// audit tells of the usage up to now.
+func (w *world) audit() {
+	var hosts []structs.HostID
+	for h := range w.core.Stale().Hosts() {
+		hosts = append(hosts, h.ID)
+	}
+	now := w.tick()
+	_, err := fsm.UsageAudit.Propose(w.t.Context(), w.core, &structs.UsageAuditRequest{Begin: now.Add(-24 * time.Hour), End: structs.TimeOf(time.Now()), Hosts: hosts, Last: true, Now: now})
+	must(w.t, err)
 }
 
 func (w *world) signal(s structs.MigrationSignal) {

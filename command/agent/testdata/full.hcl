@@ -30,6 +30,11 @@ server {
     filters      = ["ComputeFilter", "ImagePropertiesFilter"]
     weights      = { ram = 1.5, cpu = -1 }
     cpu_ratio    = 8
+
+    metric_weights               = { "cpu.percent" = -1.5 }
+    metrics_required             = false
+    metric_weight_of_unavailable = -5
+
     memory_ratio = 1.25
     disk_ratio   = 2
 
@@ -48,6 +53,7 @@ server {
   notifications {
     enabled                = false
     notify_on_state_change = "vm_and_task_state"
+    usage_audit_period     = "month@15"
 
     webhook "audit" {
       url     = "https://user:hunter2@hooks.example.org/kilonova"
@@ -85,6 +91,7 @@ client {
   drivers            = ["fake"]
   state_dir          = "DIR/state"
   simulated_hosts    = 4
+  cpu_metrics        = true
 
   reserved {
     vcpus      = 1

@@ -3,6 +3,8 @@ package host
 import (
 	"slices"
 
+	"github.com/kilonova-cloud/kilonova/nomadlike"
+	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 	"github.com/kilonova-cloud/kilonova/server/compute/base"
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
@@ -14,7 +16,7 @@ type aggregateImagesBody struct {
 	} `json:"cache"`
 }
 
-// cacheImages has the aggregate's hosts fetch images before anybody builds from them. The answer does not wait for that.
+// cacheImages has the aggregate's hosts fetch images before anybody builds from them. The leader sees to it; the answer does not wait for that.
 func (s *service) cacheImages(r *httpapi.Request) (any, error) {
 	body, err := base.Decode[aggregateImagesBody](r)
 	if err != nil {
@@ -39,6 +41,6 @@ func (s *service) cacheImages(r *httpapi.Request) (any, error) {
 			return nil, httpapi.BadRequest("Image %s could not be found.", id)
 		}
 	}
-	r.Core.CacheImages(a.Hosts, images)
-	return nil, nil
+	_, err = fsm.ImageCachingBegin.Propose(r.Context(), r.Core, &structs.ImageCachingBeginRequest{ID: nomadlike.NewUUID(), AggregateID: a.ID, Images: images, Now: s.Time()})
+	return nil, err
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 	"github.com/kilonova-cloud/kilonova/server/compute/base"
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
 )
@@ -20,39 +21,41 @@ func (s *service) auditLogRoutes() []httpapi.Route {
 
 const auditLayout = "2006-01-02 15:04:05"
 
-// auditPeriod is the last whole month that was over at a time: Nova's default instance_usage_audit_period.
-func auditPeriod(at time.Time) (begin, end time.Time) {
-	at = at.UTC()
-	end = time.Date(at.Year(), at.Month(), 1, 0, 0, 0, 0, time.UTC)
-	if !end.Before(at) {
-		end = end.AddDate(0, -1, 0)
-	}
-	return end.AddDate(0, -1, 0), end
-}
-
-// auditLog answers as a Nova whose hosts do not audit usage (instance_usage_audit is off by default): no host has run.
-func auditLog(r *httpapi.Request, at time.Time) (map[string]any, error) {
+// auditLog is what became of the audit of the last period that was over at a time. That no host has run is that there is no audit: it is off by default, as
+// in Nova.
+func (s *service) auditLog(r *httpapi.Request, at time.Time) (map[string]any, error) {
 	rd, err := r.Core.Read(r.Context())
 	if err != nil {
 		return nil, err
 	}
-	hosts := []string{}
-	for h := range rd.Hosts() {
-		hosts = append(hosts, h.Name)
+	begin, end := s.UsagePeriod.Last(at)
+	logs, instances := map[string]any{}, int64(0)
+	for a := range rd.UsageAuditsOf(structs.TimeOf(begin), structs.TimeOf(end)) {
+		if a.HostID == "" {
+			continue
+		}
+		instances += a.Count
+		logs[a.Host] = map[string]any{"instances": a.Count, "errors": 0, "message": a.Message(), "state": "DONE"}
 	}
-	slices.Sort(hosts)
-	done := fmt.Sprintf("0 of %d", len(hosts))
-	if len(hosts) == 0 {
+	hosts, missing := 0, []string{}
+	for h := range rd.Hosts() {
+		hosts++
+		if logs[h.Name] == nil {
+			missing = append(missing, h.Name)
+		}
+	}
+	slices.Sort(missing)
+	done := fmt.Sprintf("%d of %d", len(logs), hosts)
+	if len(missing) == 0 {
 		done = "ALL"
 	}
-	begin, end := auditPeriod(at)
-	return map[string]any{"period_beginning": begin.Format(auditLayout), "period_ending": end.Format(auditLayout), "num_hosts": len(hosts), "num_hosts_done": 0,
-		"num_hosts_running": 0, "num_hosts_not_run": len(hosts), "hosts_not_run": hosts, "total_instances": 0, "total_errors": 0,
-		"overall_status": done + " hosts done. 0 errors.", "log": struct{}{}}, nil
+	return map[string]any{"period_beginning": begin.Format(auditLayout), "period_ending": end.Format(auditLayout), "num_hosts": hosts, "num_hosts_done": len(logs),
+		"num_hosts_running": 0, "num_hosts_not_run": len(missing), "hosts_not_run": missing, "total_instances": instances, "total_errors": 0,
+		"overall_status": done + " hosts done. 0 errors.", "log": logs}, nil
 }
 
 func (s *service) listAuditLogs(r *httpapi.Request) (any, error) {
-	log, err := auditLog(r, s.Now())
+	log, err := s.auditLog(r, s.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +68,7 @@ func (s *service) showAuditLog(r *httpapi.Request) (any, error) {
 	if err != nil {
 		return nil, httpapi.BadRequest("Invalid timestamp for date %s", r.Vars["id"])
 	}
-	log, err := auditLog(r, before)
+	log, err := s.auditLog(r, before)
 	if err != nil {
 		return nil, err
 	}

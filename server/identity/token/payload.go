@@ -1,0 +1,150 @@
+package identity
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+
+	"github.com/hashicorp/go-msgpack/v2/codec"
+
+	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+	"github.com/kilonova-cloud/kilonova/server/httpapi"
+)
+
+// payload is what a token carries. It is encoded as an array: fields are only ever appended. Ids of 32 hexadecimal digits travel as 16 bytes.
+type payload struct {
+	//lint:ignore U1000 the codec reads it
+	_struct   struct{} `codec:",toarray"`
+	Version   int
+	User      []byte
+	Project   []byte // empty: unscoped
+	Methods   int    // bits of methodNames
+	IssuedAt  int64
+	ExpiresAt int64
+	Audit     []byte
+	Parent    []byte // audit id of the token that this one was made from
+}
+
+const payloadVersion = 1
+
+var methodNames = []string{"password", "token"}
+
+var payloadHandle = func() *codec.MsgpackHandle {
+	h := &codec.MsgpackHandle{}
+	h.WriteExt = true
+	return h
+}()
+
+func encodePayload(p *payload) ([]byte, error) {
+	var out []byte
+	err := codec.NewEncoderBytes(&out, payloadHandle).Encode(p)
+	return out, err
+}
+
+func decodePayload(b []byte) (*payload, error) {
+	p := new(payload)
+	if err := codec.NewDecoderBytes(b, payloadHandle).Decode(p); err != nil {
+		return nil, err
+	}
+	if p.Version != payloadVersion {
+		return nil, errInvalid
+	}
+	return p, nil
+}
+
+// packID shortens an id; a leading zero byte marks one that is packed.
+func packID(id string) []byte {
+	if len(id) == 32 {
+		if b, err := hex.DecodeString(id); err == nil && hex.EncodeToString(b) == id {
+			return append([]byte{0}, b...)
+		}
+	}
+	return []byte(id)
+}
+
+func unpackID(b []byte) string {
+	if len(b) == 17 && b[0] == 0 {
+		return hex.EncodeToString(b[1:])
+	}
+	return string(b)
+}
+
+func packAudit(id string) []byte {
+	b, err := base64.RawURLEncoding.DecodeString(id)
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
+func unpackAudit(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+
+// newAuditID names a token in revocations; it says nothing of the token itself. 16 random bytes, as Keystone's.
+func newAuditID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // crypto/rand never fails
+	return unpackAudit(b[:])
+}
+
+func packMethods(names []string) int {
+	bits := 0
+	for i, m := range methodNames {
+		for _, n := range names {
+			if n == m {
+				bits |= 1 << i
+			}
+		}
+	}
+	return bits
+}
+
+func unpackMethods(bits int) []string {
+	var out []string
+	for i, m := range methodNames {
+		if bits&(1<<i) != 0 {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// claims is a payload in the model's words.
+type claims struct {
+	user          structs.UserID
+	project       structs.ProjectID
+	methods       []string
+	issued        structs.Time
+	expires       structs.Time
+	audit, parent string
+}
+
+func (c claims) payload() *payload {
+	p := &payload{Version: payloadVersion, User: packID(string(c.user)), Methods: packMethods(c.methods), IssuedAt: int64(c.issued), ExpiresAt: int64(c.expires),
+		Audit: packAudit(c.audit), Parent: packAudit(c.parent)}
+	if c.project != "" {
+		p.Project = packID(string(c.project))
+	}
+	return p
+}
+
+func (p *payload) claims() claims {
+	return claims{user: structs.UserID(unpackID(p.User)), project: structs.ProjectID(unpackID(p.Project)), methods: unpackMethods(p.Methods),
+		issued: structs.Time(p.IssuedAt), expires: structs.Time(p.ExpiresAt), audit: unpackAudit(p.Audit), parent: unpackAudit(p.Parent)}
+}
+
+// verified is a token that holds, with what answers about it need beyond httpapi.Token.
+type verified struct {
+	token  *httpapi.Token
+	parent string
+}
+
+// cleanBase64 refuses what the decoder would skip, so that one token has one spelling.
+func cleanBase64(s string) bool {
+	return len(s) <= maxTokenLength && bytes.IndexFunc([]byte(s), func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+	}) < 0
+}
+
+// maxTokenLength bounds what is decoded at all; ours have about 200 bytes.
+const maxTokenLength = 1024

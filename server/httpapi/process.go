@@ -43,7 +43,11 @@ func (c *call) process(m *rows) error {
 		if len(text) == 0 {
 			text = []byte("null")
 		}
-		if err := row.Body.validate(value, text, req.Version, useBody); err != nil {
+		words := useBody
+		if c.service.Faults == KeystoneFaults {
+			words = useKeystoneBody
+		}
+		if err := row.Body.validate(value, text, req.Version, words); err != nil {
 			return err
 		}
 	}

@@ -72,6 +72,7 @@ func newInstance(text []byte, path []string) instance {
 	if err != nil {
 		return instance{}
 	}
+	hideSecrets(v)
 	for _, p := range path {
 		switch n := v.(type) {
 		case *object:
@@ -85,6 +86,26 @@ func newInstance(text []byte, path []string) instance {
 		}
 	}
 	return instance{v}
+}
+
+// secretKeys are what messages do not quote, wherever it is: a refusal is in logs that others read.
+var secretKeys = []string{"password", "original_password", "adminPass", "secret", "blob", "signature"}
+
+func hideSecrets(v any) {
+	switch n := v.(type) {
+	case *object:
+		for _, k := range n.keys {
+			if slices.Contains(secretKeys, k) {
+				n.values[k] = "***"
+			} else {
+				hideSecrets(n.values[k])
+			}
+		}
+	case []any:
+		for _, e := range n {
+			hideSecrets(e)
+		}
+	}
 }
 
 // repr is Python's repr of the value, str its str: they differ for a string alone.

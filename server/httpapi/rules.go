@@ -145,6 +145,9 @@ func (r *Request) Judge(what policy.Target) error {
 	return r.allow(r.Route.Rule, what)
 }
 
+// Judged is for a handler that has nothing to judge: what it answers is the same for everybody.
+func (r *Request) Judged() { r.judged = true }
+
 // AllowTarget judges a further rule for a target.
 func (r *Request) AllowTarget(rule Rule, what policy.Target) error { return r.allow(rule, what) }
 

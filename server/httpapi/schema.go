@@ -35,6 +35,7 @@ type use int
 const (
 	useBody use = iota
 	useQuery
+	useKeystoneBody // a body, refused in Keystone's words
 )
 
 // variant is a schema as it holds for one range of microversions.
@@ -87,6 +88,9 @@ func (s *Schema) rangeOf(v Microversion) int {
 
 // at returns the variant that holds at a version, compiling it the first time.
 func (s *Schema) at(v Microversion, u use) (*variant, error) {
+	if u == useKeystoneBody {
+		u = useBody
+	}
 	i := s.rangeOf(v)
 	s.mu.Lock()
 	defer s.mu.Unlock()

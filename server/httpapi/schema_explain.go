@@ -40,6 +40,12 @@ func (c *variant) explain(err error, text []byte, u use) error {
 		}
 	}
 	msg := c.sentence(e, value)
+	if u == useKeystoneBody { // keystone/common/validation/validators.py; its schemas are of what is in the body's one key
+		if len(e.InstanceLocation) < 2 {
+			return structs.Errorf(structs.KindInvalid, "%s", msg)
+		}
+		return structs.Errorf(structs.KindInvalid, "Invalid input for field '%s': %s", strings.Join(e.InstanceLocation[1:], "/"), msg)
+	}
 	if len(e.InstanceLocation) == 0 {
 		return structs.Errorf(structs.KindInvalid, "%s", msg)
 	}

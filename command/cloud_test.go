@@ -26,6 +26,9 @@ import (
 	"github.com/kilonova-cloud/kilonova/server/compute"
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
 	"github.com/kilonova-cloud/kilonova/server/identity"
+	"github.com/kilonova-cloud/kilonova/server/identity/base"
+	"github.com/kilonova-cloud/kilonova/server/identity/bootstrap"
+	"github.com/kilonova-cloud/kilonova/server/identity/token"
 	"github.com/kilonova-cloud/kilonova/server/image"
 	"github.com/kilonova-cloud/kilonova/server/native"
 )
@@ -89,9 +92,9 @@ func propose[Req, Res any](t *testing.T, command fsm.Command[Req, Res], core *co
 }
 
 func (c *cloud) handler() http.Handler {
-	auth := identity.NewAuthenticator(c.core)
+	auth := token.NewAuthenticator(c.core, nil)
 	services := append([]*httpapi.Service{compute.New(compute.Options{}), compute.Versions(), native.BootstrapService(), native.MonitorService(c.logger)},
-		identity.Services(identity.Options{Auth: auth, TokenTTL: time.Hour, Endpoints: []identity.Endpoint{identity.Compute, identity.Identity, identity.Image}})...)
+		identity.Services(auth, base.Options{TokenTTL: time.Hour, Endpoints: []base.Endpoint{base.Compute, base.Identity, base.Image}})...)
 	services = append(services, image.New(image.Options{})...)
 	services = append(services, native.Services(native.Options{Auth: auth, Version: "9.9"})...)
 	handler, err := httpapi.NewHandler(c.core, services, httpapi.Options{Auth: auth})
@@ -103,7 +106,7 @@ func (c *cloud) handler() http.Handler {
 // each command logs in.
 func (c *cloud) login() {
 	c.t.Helper()
-	request, err := identity.BootstrapRequest(identity.BootstrapOptions{AdminPassword: "secret", BcryptCost: bcrypt.MinCost, Now: now()})
+	request, err := bootstrap.Request(bootstrap.Options{AdminPassword: "secret", BcryptCost: bcrypt.MinCost, Now: now()})
 	require.NoError(c.t, err)
 	propose(c.t, fsm.IdentityUpsert, c.core, request)
 	for _, v := range openrcOf(api.Administrator{UserName: "admin", ProjectName: "admin", DomainName: "Default", Password: "secret", AuthURL: c.url + "/identity/v3",

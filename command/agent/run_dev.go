@@ -14,7 +14,7 @@ import (
 
 	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
-	"github.com/kilonova-cloud/kilonova/server/identity"
+	"github.com/kilonova-cloud/kilonova/server/identity/bootstrap"
 )
 
 // devPassword is the password of a development agent's users, who can be reached from this machine only.
@@ -83,7 +83,7 @@ Ctrl-C ends the agent; guests of a hypervisor go on.`, a.httpURL(), a.rt.Client.
 
 func (a *agent) fillDev(ctx context.Context) error {
 	now := structs.TimeOf(time.Now())
-	who, err := identity.BootstrapRequest(identity.BootstrapOptions{AdminPassword: devPassword, DemoPassword: devPassword, BcryptCost: 8, Now: now})
+	who, err := bootstrap.Request(bootstrap.Options{AdminPassword: devPassword, DemoPassword: devPassword, BcryptCost: 8, Now: now})
 	if err != nil {
 		return err
 	}

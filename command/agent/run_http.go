@@ -17,6 +17,8 @@ import (
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
 	"github.com/kilonova-cloud/kilonova/server/httpapi/metrics"
 	"github.com/kilonova-cloud/kilonova/server/identity"
+	idbase "github.com/kilonova-cloud/kilonova/server/identity/base"
+	"github.com/kilonova-cloud/kilonova/server/identity/token"
 	"github.com/kilonova-cloud/kilonova/server/image"
 	"github.com/kilonova-cloud/kilonova/server/native"
 	"github.com/kilonova-cloud/kilonova/server/placement"
@@ -98,7 +100,7 @@ func computeOptions(s *ServerRuntime) compute.Options {
 
 // handler puts the services together. The catalog names those that answer, and no others.
 func (a *agent) handler() (http.Handler, error) {
-	auth := identity.NewAuthenticator(a.server)
+	auth := token.NewAuthenticator(a.server, nil)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), a.server.Collector())
 	if a.notifications != nil {
@@ -116,8 +118,8 @@ func (a *agent) handler() (http.Handler, error) {
 		scrape = metrics.Handler(registry)
 	}
 	services := compute.Services(computeOptions(&a.rt.Server), proxy.Services{})
-	services = append(services, identity.Services(identity.Options{Auth: auth, TokenTTL: a.rt.Server.TokenTTL,
-		Endpoints: []identity.Endpoint{identity.Compute, identity.Identity, identity.Image, identity.Placement}})...)
+	services = append(services, identity.Services(auth, idbase.Options{TokenTTL: a.rt.Server.TokenTTL,
+		Endpoints: []idbase.Endpoint{idbase.Compute, idbase.Identity, idbase.Image, idbase.Placement}})...)
 	services = append(services, image.New(image.Options{Logger: a.logger.Named("image")})...)
 	services = append(services, placement.Services()...)
 	services = append(services, native.Services(native.Options{Auth: auth, Version: version.Get().Version, Metrics: scrape,

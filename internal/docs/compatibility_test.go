@@ -25,6 +25,7 @@ import (
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
 	"github.com/kilonova-cloud/kilonova/server/httpapi/policy"
 	"github.com/kilonova-cloud/kilonova/server/identity"
+	"github.com/kilonova-cloud/kilonova/server/identity/base"
 	"github.com/kilonova-cloud/kilonova/server/image"
 	"github.com/kilonova-cloud/kilonova/server/native"
 	"github.com/kilonova-cloud/kilonova/server/placement"
@@ -44,7 +45,7 @@ type page struct {
 func pages(t *testing.T) []page {
 	return []page{
 		{"compute.md", "Compute", compute.Services(compute.Options{}, proxy.Services{}), computeNotes(t)},
-		{"identity.md", "Identity", identity.Services(identity.Options{}), nil},
+		{"identity.md", "Identity", identity.Services(nil, base.Options{}), nil},
 		{"image.md", "Image", image.New(image.Options{}), nil},
 		{"placement.md", "Placement", placement.Services(), nil},
 		{"native.md", "Kilonova's own API", append(native.Services(native.Options{Metrics: http.NotFoundHandler()}),

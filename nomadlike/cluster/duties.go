@@ -26,6 +26,15 @@ func (s *Server) ensureSettings(ctx context.Context) (func(), error) {
 	return nil, err
 }
 
+// ensureImplications makes the default implications of roles in a cluster whose administrator was made when they were no records.
+func (s *Server) ensureImplications(ctx context.Context) (func(), error) {
+	if c := s.store.Snapshot().ClusterSettings(); !c.Bootstrapped || c.RolesImply {
+		return nil, nil
+	}
+	_, err := fsm.IdentityUpsert.Propose(ctx, asLeader{s}, &structs.IdentityUpsertRequest{Implications: true})
+	return nil, err
+}
+
 // rotateTokenKeys keeps the ring of token keys as nomadlike.RotateTokenKeys says.
 func (s *Server) rotateTokenKeys(ctx context.Context) error {
 	req := nomadlike.RotateTokenKeys(slices.Collect(s.store.Snapshot().TokenKeys()), now(), s.cfg.TokenTTL)

@@ -23,6 +23,7 @@ type duty struct {
 func (s *Server) leaderDuties() []duty {
 	list := []duty{
 		{"cluster-settings", s.ensureSettings},
+		{"role-implications", s.ensureImplications},
 		{"token-keys", s.periodic("token-keys", time.Minute, nil, s.rotateTokenKeys)},
 		{"evaluation-broker", s.startBroker},
 		{"plan-applier", s.startPlanApplier},

@@ -32,10 +32,22 @@ func applyIdentityUpsert(tx *state.Txn, r *structs.IdentityUpsertRequest) (None,
 	for i := range r.Grants {
 		tx.PutGrant(&r.Grants[i])
 	}
-	for i := range r.ImpliedRoles {
-		tx.PutImpliedRole(&r.ImpliedRoles[i])
+	if r.Implications && !tx.ClusterSettings().RolesImply {
+		makeImplications(tx)
 	}
 	return None{}, nil
+}
+
+func makeImplications(tx *state.Txn) {
+	for _, pair := range structs.DefaultImplications {
+		prior, implied := tx.RoleByName("", pair[0]), tx.RoleByName("", pair[1])
+		if prior != nil && implied != nil {
+			tx.PutImpliedRole(&structs.ImpliedRole{PriorID: prior.ID, ImpliedID: implied.ID})
+		}
+	}
+	s := *tx.ClusterSettings()
+	s.RolesImply = true
+	tx.PutClusterSettings(&s)
 }
 
 // version is the rule of every write of an identity: one that is new may not be there yet unless this very command made it, and one that was changed from an

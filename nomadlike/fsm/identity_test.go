@@ -92,6 +92,26 @@ func TestIdentityRules(t *testing.T) {
 	}
 }
 
+// A cluster whose roles imply nothing yet gets the default implications once: those that were taken away stay away.
+func TestImplicationsAreMadeOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 0)
+	roles := []structs.Role{{ID: "a", Name: "admin"}, {ID: "g", Name: "manager"}, {ID: "m", Name: "member"}, {ID: "r", Name: "reader"}}
+	require.NoError(t, propose(w, fsm.IdentityUpsert, &structs.IdentityUpsertRequest{Bootstrap: true, Roles: roles}))
+	implied := func() (out []string) {
+		for i := range w.store.Snapshot().ImpliedRoles() {
+			out = append(out, string(i.PriorID+i.ImpliedID))
+		}
+		return out
+	}
+	require.Empty(t, implied())
+	require.NoError(t, propose(w, fsm.IdentityUpsert, &structs.IdentityUpsertRequest{Implications: true}))
+	require.Equal(t, []string{"ag", "gm", "mr"}, implied())
+	require.NoError(t, propose(w, fsm.ImpliedRoleWrite, &structs.ImpliedRoleWriteRequest{ImpliedRole: structs.ImpliedRole{PriorID: "g", ImpliedID: "m"}, Remove: true}))
+	require.NoError(t, propose(w, fsm.IdentityUpsert, &structs.IdentityUpsertRequest{Implications: true}))
+	require.Equal(t, []string{"ag", "mr"}, implied())
+}
+
 // Random lives of identities: what is refused changes nothing, nothing points at what is gone, no name is twice in a domain, and the log makes the same state
 // again.
 func TestIdentityLives(t *testing.T) {

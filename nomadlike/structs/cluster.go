@@ -7,7 +7,8 @@ type ClusterSettings struct {
 	Region    string `codec:"region"`
 	// Format is the log and snapshot format that every server can read. It only goes up.
 	Format       uint32 `codec:"format"`
-	Bootstrapped bool   `codec:"boot"` // the administrator was made
+	Bootstrapped bool   `codec:"boot"`            // the administrator was made
+	RolesImply   bool   `codec:"imply,omitempty"` // the default implications of roles were made; whoever takes them away means it
 	CreatedAt    Time   `codec:"created"`
 
 	// How much of a host the scheduler may promise: capacity = (total - reserved) * ratio.

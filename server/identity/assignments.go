@@ -10,13 +10,14 @@ import (
 )
 
 type named struct {
-	ID     string     `json:"id"`
-	Name   string     `json:"name,omitempty"`
-	Domain *domainRef `json:"domain,omitempty"`
+	ID     string `json:"id"`
+	Name   string `json:"name,omitempty"`
+	Domain *named `json:"domain,omitempty"`
 }
 
 type assignmentScope struct {
-	Project named `json:"project"`
+	Project *named          `json:"project,omitempty"`
+	System  map[string]bool `json:"system,omitempty"`
 }
 
 type assignmentLinks struct {
@@ -28,6 +29,14 @@ type assignment struct {
 	Scope assignmentScope `json:"scope"`
 	User  named           `json:"user"`
 	Links assignmentLinks `json:"links"`
+}
+
+func domainNamed(st state.Reader, id structs.DomainID) named {
+	d := named{ID: string(id)}
+	if dom := st.Domain(id); dom != nil {
+		d.Name = dom.Name
+	}
+	return d
 }
 
 // flag reads a query flag: there without value it is on.
@@ -65,8 +74,12 @@ func listAssignments(r *httpapi.Request) (any, error) {
 func differs(filter, value string) bool { return filter != "" && filter != value }
 
 func viewAssignment(r *httpapi.Request, st state.Reader, g *structs.Grant, names bool) assignment {
-	a := assignment{Role: named{ID: string(g.RoleID)}, User: named{ID: string(g.UserID)}, Scope: assignmentScope{named{ID: string(g.ProjectID)}},
+	a := assignment{Role: named{ID: string(g.RoleID)}, User: named{ID: string(g.UserID)}, Scope: assignmentScope{Project: &named{ID: string(g.ProjectID)}},
 		Links: assignmentLinks{r.Self("projects", string(g.ProjectID), "users", string(g.UserID), "roles", string(g.RoleID))}}
+	if g.System {
+		a.Scope = assignmentScope{System: map[string]bool{"all": true}}
+		a.Links.Assignment = r.Self("system", "users", string(g.UserID), "roles", string(g.RoleID))
+	}
 	if !names {
 		return a
 	}

@@ -1,4 +1,4 @@
-package identity
+package identity_test
 
 import (
 	"bytes"
@@ -8,14 +8,17 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/kilonova-cloud/kilonova/server/identity/base"
+	"github.com/kilonova-cloud/kilonova/server/identity/identitytest"
 )
 
 // FuzzRequest sends any request with any body: never a 5xx, a fault in Keystone's form where there is one, and no change by what is refused.
 func FuzzRequest(f *testing.F) {
 	const ids = "/identity/v3/auth/tokens"
 	for _, s := range []struct{ method, target, body string }{
-		{"POST", ids, passwordBody("admin", adminPassword, "")}, {"POST", ids, passwordBody("demo", demoPassword, `{"project":{"name":"demo","domain":{"id":"default"}}}`)},
-		{"POST", ids, passwordBody("demo", demoPassword, `{"unscoped":{}}`)}, {"POST", ids, passwordBody("demo", demoPassword, `{"domain":{"id":"default"}}`)},
+		{"POST", ids, identitytest.Login("admin", identitytest.AdminPassword, "")}, {"POST", ids, identitytest.Login("demo", identitytest.DemoPassword, `{"project":{"name":"demo","domain":{"id":"default"}}}`)},
+		{"POST", ids, identitytest.Login("demo", identitytest.DemoPassword, `{"unscoped":{}}`)}, {"POST", ids, identitytest.Login("demo", identitytest.DemoPassword, `{"domain":{"id":"default"}}`)},
 		{"POST", ids, `{"auth":{"identity":{"methods":["token"],"token":{"id":"x"}}}}`}, {"POST", ids, `{"auth":{"identity":{"methods":["password","token","password",null]}}}`},
 		{"POST", ids, `{"auth":null}`}, {"POST", ids, "null"}, {"POST", ids, ""}, {"POST", ids, strings.Repeat("[", 20000)}, {"POST", ids, `{"auth":{"identity":{"methods":[1e400]}}}`},
 		{"POST", ids, `{"auth":{"identity":{"methods":["password"],"password":{"user":{"id":"\u0000","password":"` + strings.Repeat("p", 5000) + `"}}}}}`},
@@ -28,7 +31,7 @@ func FuzzRequest(f *testing.F) {
 		f.Add(s.method, s.target, []byte(s.body), true)
 		f.Add(s.method, s.target, []byte(s.body), false)
 	}
-	var w *world
+	var w *identitytest.Cloud
 	var token string
 	var before []byte
 	f.Fuzz(func(t *testing.T, method, target string, body []byte, scoped bool) {
@@ -37,8 +40,8 @@ func FuzzRequest(f *testing.F) {
 			t.Skip("no HTTP request")
 		}
 		if w == nil {
-			w = newWorld(t)
-			token, before = w.issue(w.admin), w.snapshot(t)
+			w = identitytest.New(t, base.Options{})
+			token, before = w.AdminToken(), snapshot(t, w)
 		}
 		r := httptest.NewRequest(method, "/", bytes.NewReader(body))
 		r.URL, r.RequestURI = u, target
@@ -47,7 +50,7 @@ func FuzzRequest(f *testing.F) {
 			r.Header.Set("X-Subject-Token", token)
 		}
 		rec := httptest.NewRecorder()
-		w.handler.ServeHTTP(rec, r)
+		w.Handler.ServeHTTP(rec, r)
 		refused := rec.Code >= 400
 		if rec.Code >= 500 || !refused && rec.Body.Len() > 0 && !json.Valid(rec.Body.Bytes()) {
 			t.Errorf("%s %s: %d %.500s", method, target, rec.Code, rec.Body)
@@ -63,7 +66,7 @@ func FuzzRequest(f *testing.F) {
 				t.Errorf("%s %s: %d %.500s is no fault", method, target, rec.Code, rec.Body)
 			}
 		}
-		if after := w.snapshot(t); !bytes.Equal(before, after) {
+		if after := snapshot(t, w); !bytes.Equal(before, after) {
 			if refused || method == http.MethodGet {
 				t.Errorf("%s %s: %d, and the state has changed", method, target, rec.Code)
 			}
@@ -73,10 +76,10 @@ func FuzzRequest(f *testing.F) {
 }
 
 // snapshot is the state less the log's index, which refused commands move, too.
-func (w *world) snapshot(t *testing.T) []byte {
+func snapshot(t *testing.T, w *identitytest.Cloud) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	if err := w.core.Stale().Persist(&b); err != nil {
+	if err := w.Core.Stale().Persist(&b); err != nil {
 		t.Fatal(err)
 	}
 	i := bytes.Index(b.Bytes(), []byte("claims"))

@@ -7,6 +7,7 @@ import (
 	"github.com/kilonova-cloud/kilonova/nomadlike/state"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
+	"github.com/kilonova-cloud/kilonova/server/identity/access"
 )
 
 type selfLink struct {
@@ -100,6 +101,9 @@ func matches(r *httpapi.Request, name, domain string, enabled bool) bool {
 	return true
 }
 
+// allowed judges a rule with Keystone's words.
+func allowed(r *httpapi.Request, rule httpapi.Rule) error { return r.Allow(rule) }
+
 func read(r *httpapi.Request) (state.Reader, error) { return r.Core.Read(r.Context()) }
 
 func listUsers(r *httpapi.Request) (any, error) {
@@ -151,23 +155,14 @@ func userProjects(r *httpapi.Request) (any, error) {
 	return projectList(r, st, id), nil
 }
 
-func ownProjects(r *httpapi.Request) (any, error) {
-	return projectList(r, r.Core.Stale(), r.Token.UserID), nil
-}
-
 func projectList(r *httpapi.Request, st state.Reader, u structs.UserID) any {
 	out := []projectView{}
-	for _, p := range projectsOf(st, u) {
+	for _, p := range access.Projects(st, u) {
 		if matches(r, p.Name, string(p.DomainID), p.Enabled) {
 			out = append(out, viewProject(r, p))
 		}
 	}
 	return collection(r, "projects", out)
-}
-
-// ownDomains lists the domains that a token could be scoped to: none, for roles are granted on projects.
-func ownDomains(r *httpapi.Request) (any, error) {
-	return collection(r, "domains", []domainView{}), nil
 }
 
 func listProjects(r *httpapi.Request) (any, error) {

@@ -11,7 +11,7 @@ import (
 	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
-	"github.com/kilonova-cloud/kilonova/server/identity"
+	identity "github.com/kilonova-cloud/kilonova/server/identity/bootstrap"
 )
 
 // BootstrapService serves PUT /v1/identity/bootstrap: a new cluster's administrator is made once, by whoever asks first, without a token. The state
@@ -62,7 +62,7 @@ func bootstrap(r *httpapi.Request) (any, error) {
 	if out.Password == "" {
 		out.Password = newPassword()
 	}
-	req, err := identity.BootstrapRequest(identity.BootstrapOptions{AdminUser: out.UserName, AdminProject: out.ProjectName, AdminPassword: out.Password, Now: structs.TimeOf(time.Now())})
+	req, err := identity.Request(identity.Options{AdminUser: out.UserName, AdminProject: out.ProjectName, AdminPassword: out.Password, Now: structs.TimeOf(time.Now())})
 	if err != nil {
 		return nil, err
 	}

@@ -28,6 +28,9 @@ const (
 // Passwords hashes and compares passwords, so many at once as processors can be spared for it: a storm of logins must not starve the scheduler. Safe for
 // concurrent use.
 type Passwords struct {
+	// Observe, when set before the first use, is told the cost of every comparison.
+	Observe func(cost int)
+
 	turns   *semaphore.Weighted
 	waiting atomic.Int64
 	queue   int64
@@ -100,6 +103,9 @@ func (p *Passwords) Matches(ctx context.Context, hash []byte, password string, u
 	known := len(hash) > 0
 	if !known {
 		hash = p.dummy(cmp.Or(usual, p.cost))
+	}
+	if p.Observe != nil {
+		p.Observe(UsualCost(hash))
 	}
 	err = bcrypt.CompareHashAndPassword(hash, digest(password))
 	if err != nil && !errors.Is(err, bcrypt.ErrMismatchedHashAndPassword) && known {

@@ -98,7 +98,9 @@ func Flag(r *httpapi.Request, name string) bool {
 	return q.Has(name) && !off(q.Get(name))
 }
 
-func off(s string) bool { return slices.Contains([]string{"0", "false", "no", "off"}, strings.ToLower(s)) }
+func off(s string) bool {
+	return slices.Contains([]string{"0", "false", "no", "off"}, strings.ToLower(s))
+}
 
 // comparisons are what a filter's name may end with (keystone/common/driver_hints.py).
 var comparisons = map[string]func(value, with string) bool{

@@ -1,4 +1,4 @@
-package identity
+package token
 
 import (
 	"crypto/sha256"
@@ -61,9 +61,12 @@ type Authenticator struct {
 
 var _ httpapi.Authenticator = (*Authenticator)(nil)
 
-// NewAuthenticator returns an authenticator on a core's state.
-func NewAuthenticator(core nomadlike.Core) *Authenticator {
-	a := &Authenticator{core: core, now: time.Now}
+// NewAuthenticator returns an authenticator on a core's state. now is its clock; nil is time.Now.
+func NewAuthenticator(core nomadlike.Core, now func() time.Time) *Authenticator {
+	if now == nil {
+		now = time.Now
+	}
+	a := &Authenticator{core: core, now: now}
 	for i := range a.cache {
 		c, err := lru.New[tokenHash, *cached](cachePerLRU)
 		if err != nil {
@@ -127,46 +130,35 @@ func check(st state.Reader, token string, now structs.Time) (*cached, error) {
 	if err != nil {
 		return nil, errInvalid
 	}
-	t, err := bind(r, p.claims(), now)
+	claimed := p.claims()
+	t, err := bind(r, claimed, now)
 	if err != nil {
 		return nil, err
 	}
-	c := &cached{verified: verified{token: t, parent: unpackAudit(p.Parent)}, watches: make([]<-chan struct{}, 0, len(ws))}
+	c := &cached{verified: verified{t, claimed}, watches: make([]<-chan struct{}, 0, len(ws))}
 	for ch := range ws {
 		c.watches = append(c.watches, ch)
 	}
 	return c, nil
 }
 
-// bind turns a token's claims into who they stand for now, or refuses.
-func bind(r state.Reader, c claims, now structs.Time) (*httpapi.Token, error) {
-	if c.expires <= now || r.Revoked(c.audit) { // revoking a token leaves those that were made from it, as in Keystone
-		return nil, errInvalid
-	}
-	u := enabledUser(r, c.user)
-	if u == nil || c.issued < u.PasswordAt {
-		return nil, errInvalid
-	}
-	t := &httpapi.Token{UserID: u.ID, UserName: u.Name, UserDomain: u.DomainID, IssuedAt: c.issued, ExpiresAt: c.expires, AuditID: c.audit, Methods: c.methods}
-	if c.project == "" {
-		return t, nil
-	}
-	project := enabledProject(r, c.project)
-	if project == nil {
-		return nil, errInvalid
-	}
-	t.ProjectID, t.ProjectName, t.ProjectDomain = project.ID, project.Name, project.DomainID
-	if t.Roles = rolesOf(r, u.ID, project.ID); len(t.Roles) == 0 {
-		return nil, errInvalid
-	}
-	return t, nil
+// Scope is what a token is for: nothing at its zero value.
+type Scope struct {
+	Project structs.ProjectID
+	Domain  structs.DomainID
+	System  bool
+}
+
+// IssueScoped is Issue for any scope.
+func (a *Authenticator) IssueScoped(user structs.UserID, s Scope, life time.Duration, methods ...string) (string, error) {
+	now := structs.TimeOf(a.now())
+	return a.sign(a.core.Stale(), claims{user: user, project: s.Project, domain: s.Domain, system: s.System, methods: methods, issued: now, expires: now.Add(life), audit: newAuditID()})
 }
 
 // Issue signs a token for a user, scoped to a project unless that is "", valid for life. It does not ask whether the user may have it: that
 // is for who calls it (POST /auth/tokens after a password; tests; an operator's tool). The methods are how the user proved itself.
 func (a *Authenticator) Issue(user structs.UserID, project structs.ProjectID, life time.Duration, methods ...string) (string, error) {
-	now := structs.TimeOf(a.now())
-	return a.sign(a.core.Stale(), claims{user: user, project: project, methods: methods, issued: now, expires: now.Add(life), audit: newAuditID()})
+	return a.IssueScoped(user, Scope{Project: project}, life, methods...)
 }
 
 func (a *Authenticator) sign(r state.Reader, c claims) (string, error) {

@@ -1,4 +1,4 @@
-package identity
+package token
 
 import (
 	"context"
@@ -18,6 +18,8 @@ import (
 	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
+	"github.com/kilonova-cloud/kilonova/server/identity/base"
+	"github.com/kilonova-cloud/kilonova/server/identity/bootstrap"
 )
 
 const (
@@ -35,12 +37,14 @@ type world struct {
 	admin   structs.User
 	demo    structs.User
 	issued  string // by a test, for its helpers
+
+	passwords *base.Passwords
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, core: coretest.New(), clock: time.Now().Truncate(time.Microsecond)}
-	req, err := BootstrapRequest(BootstrapOptions{AdminPassword: adminPassword, DemoPassword: demoPassword, BcryptCost: bcrypt.MinCost, Now: w.now()})
+	req, err := bootstrap.Request(bootstrap.Options{AdminPassword: adminPassword, DemoPassword: demoPassword, BcryptCost: bcrypt.MinCost, Now: w.now()})
 	require.NoError(t, err)
 	w.admin, w.demo = req.Users[0], req.Users[1]
 	w.upsert(req)
@@ -52,11 +56,13 @@ func newWorld(t testing.TB) *world {
 // serve puts the service on the core that w has now.
 func (w *world) serve() {
 	w.t.Helper()
-	w.auth = NewAuthenticator(w.core)
-	w.auth.now = func() time.Time { return w.clock }
+	now := func() time.Time { return w.clock }
+	w.passwords = base.NewPasswords(10, 0, 0) // what is not the users' own cost
+	w.auth = NewAuthenticator(w.core, now)
+	o := base.Options{Endpoints: []base.Endpoint{base.Compute, base.Identity, base.Image}, TokenTTL: time.Hour, Passwords: w.passwords, Now: now}
+	s := &httpapi.Service{Name: "identity", Prefix: "/identity/v3", Faults: httpapi.KeystoneFaults, Routes: Routes(w.auth, o), Scopes: httpapi.DomainScope | httpapi.SystemScope}
 	var err error
-	w.handler, err = httpapi.NewHandler(w.core, Services(Options{Auth: w.auth, Endpoints: []Endpoint{Compute, Identity, Image}, TokenTTL: time.Hour, BcryptCost: bcrypt.MinCost}),
-		httpapi.Options{Auth: w.auth})
+	w.handler, err = httpapi.NewHandler(w.core, []*httpapi.Service{s}, httpapi.Options{Auth: w.auth})
 	require.NoError(w.t, err)
 }
 

@@ -1,4 +1,4 @@
-package identity
+package token
 
 import (
 	"fmt"
@@ -8,11 +8,11 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/kilonova-cloud/kilonova/nomadlike"
 	"github.com/kilonova-cloud/kilonova/nomadlike/coretest"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+	"github.com/kilonova-cloud/kilonova/server/identity/base"
 )
 
 func TestPasswordLogin(t *testing.T) {
@@ -80,15 +80,19 @@ func TestRefusals(t *testing.T) {
 		"foreign project":       {passwordBody("demo", demoPassword, `{"project":{"id":"`+string(w.admin.DefaultProjectID)+`"}}`), 401, generic401},
 		"longer than bcrypt's":  {passwordBody("demo", demoPassword+strings.Repeat("x", 80), ""), 401, generic401},
 		"unknown token":         {`{"auth":{"identity":{"methods":["token"],"token":{"id":"gAAAAwr0ng"}}}}`, 401, generic401},
-		"domain scope":          {passwordBody("demo", demoPassword, `{"domain":{"id":"default"}}`), 401, "ask for a project scope"},
-		"system scope":          {passwordBody("demo", demoPassword, `{"system":{"all":true}}`), 401, "ask for a project scope"},
-		"unsupported method":    {`{"auth":{"identity":{"methods":["totp"]}}}`, 401, "unsupported method"},
+		"domain scope":          {passwordBody("demo", demoPassword, `{"domain":{"id":"default"}}`), 401, generic401},
+		"unknown domain scope":  {passwordBody("demo", demoPassword, `{"domain":{"name":"none"}}`), 401, generic401},
+		"system scope":          {passwordBody("demo", demoPassword, `{"system":{"all":true}}`), 401, generic401},
+		"unknown trust":         {passwordBody("demo", demoPassword, `{"OS-TRUST:trust":{"id":"none"}}`), 401, generic401},
+		"two scopes":            {passwordBody("demo", demoPassword, `{"system":{"all":true},"domain":{"id":"default"}}`), 400, "Expecting to find system, project, domain, OS-TRUST:trust or unscoped in scope."},
+		"unsupported method":    {`{"auth":{"identity":{"methods":["saml2"],"saml2":{}}}}`, 401, "unsupported method"},
 		"no methods":            {`{"auth":{"identity":{"password":{"user":{"id":"x","password":"wr0ng"}}}}}`, 400, "Expecting to find methods"},
 		"no body":               {``, 400, "no authentication request"},
+		"no auth":               {`{}`, 400, "Expecting to find auth in request body."},
 		"wrong type":            {`{"auth":{"identity":{"methods":["password"],"password":{"user":{"id":1,"password":"wr0ng"}}}}}`, 400, "wrong type"},
-		"name without domain":   {`{"auth":{"identity":{"methods":["password"],"password":{"user":{"name":"demo","password":"wr0ng"}}}}}`, 400, "a name with its domain"},
-		"password part missing": {`{"auth":{"identity":{"methods":["password"]}}}`, 400, "auth.identity.password is missing"},
-		"empty scope":           {passwordBody("demo", demoPassword, `{}`), 400, "scope names no project"},
+		"name without domain":   {`{"auth":{"identity":{"methods":["password"],"password":{"user":{"name":"demo","password":"wr0ng"}}}}}`, 400, "Expecting to find domain in user."},
+		"password part missing": {`{"auth":{"identity":{"methods":["password"]}}}`, 400, "Expecting to find password in identity."},
+		"empty scope":           {passwordBody("demo", demoPassword, `{}`), 400, "in scope."},
 	} {
 		a := w.do("POST", "/identity/v3/auth/tokens", "", c.body)
 		assert.Equal(t, c.status, a.status, name)
@@ -106,18 +110,16 @@ func TestRefusals(t *testing.T) {
 func TestEqualWork(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	s := &service{auth: w.auth, cost: 12}
-	hashes := 0
-	s.dummy = func(cost int) []byte {
-		assert.Equal(t, 4, cost, "as the users' own")
-		hashes++
-		return []byte("$2a$04$" + strings.Repeat("a", 53))
+	off, bare := w.demo, w.demo
+	off.ID, off.Name, off.Enabled = "off", "off", false
+	bare.ID, bare.Name, bare.PasswordHash = "bare", "bare", nil
+	w.upsert(&structs.IdentityUpsertRequest{Users: []structs.User{off, bare}})
+	for _, name := range []string{"demo", "off", "bare", "nobody"} {
+		var costs []int
+		w.passwords.Observe = func(cost int) { costs = append(costs, cost) }
+		require.Equal(t, 401, w.do("POST", "/identity/v3/auth/tokens", "", passwordBody(name, "x", "")).status)
+		assert.Equal(t, []int{4}, costs, name)
 	}
-	s.checks = semaphore.NewWeighted(1)
-	for _, u := range []*structs.User{nil, {ID: w.demo.ID}, {ID: "gone", PasswordHash: w.demo.PasswordHash}} {
-		assert.ErrorIs(t, s.checkPassword(t.Context(), w.core.Stale(), u, "x"), errInvalid)
-	}
-	assert.Equal(t, 3, hashes, "the dummy is made in every case, so that making it tells nothing")
 }
 
 func TestTokenMethod(t *testing.T) {
@@ -152,10 +154,10 @@ func TestBothMethods(t *testing.T) {
 func TestLongPassword(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	long := strings.Repeat("p", maxPassword)
+	long := strings.Repeat("p", base.MaxPassword)
 	u := w.demo
 	var err error
-	u.PasswordHash, err = HashPassword(long, 4)
+	u.PasswordHash, err = base.HashPassword(long, 4)
 	require.NoError(t, err)
 	w.upsert(&structs.IdentityUpsertRequest{Users: []structs.User{u}})
 	assert.Equal(t, 201, w.do("POST", "/identity/v3/auth/tokens", "", passwordBody("demo", long, "")).status)
@@ -187,19 +189,6 @@ func TestValidateAndRevoke(t *testing.T) {
 	assert.Equal(t, 204, w.do("DELETE", path, admin, "", "X-Subject-Token", demo).status)
 	assert.Equal(t, 404, w.do("GET", path, admin, "", "X-Subject-Token", demo).status)
 	assert.Equal(t, 401, w.do("GET", path, demo, "", "X-Subject-Token", demo).status)
-}
-
-func TestVersions(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	for _, p := range []string{"/identity", "/identity/"} {
-		a := w.do("GET", p, "", "")
-		assert.Equal(t, 300, a.status)
-		assert.Contains(t, a.body, `"versions":{"values":[{"id":"v3.14"`)
-	}
-	a := w.do("GET", "/identity/v3", "", "")
-	assert.Equal(t, 200, a.status)
-	assert.Contains(t, a.body, `"href":"http://cloud:4746/identity/v3/"`)
 }
 
 func TestNoKeyYet(t *testing.T) {

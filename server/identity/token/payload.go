@@ -1,4 +1,4 @@
-package identity
+package token
 
 import (
 	"bytes"
@@ -18,17 +18,29 @@ type payload struct {
 	_struct   struct{} `codec:",toarray"`
 	Version   int
 	User      []byte
-	Project   []byte // empty: unscoped
+	Project   []byte // of a token on a domain the domain; empty: unscoped, or on the system
 	Methods   int    // bits of methodNames
 	IssuedAt  int64
 	ExpiresAt int64
 	Audit     []byte
 	Parent    []byte // audit id of the token that this one was made from
+
+	Scope   int    // what Project is
+	Trust   []byte // the trust that the token stands on
+	AppCred []byte // the application credential that it stands on
 }
+
+// What a token is for beside a project.
+const (
+	onProject = iota // or on nothing
+	onDomain
+	onSystem
+)
 
 const payloadVersion = 1
 
-var methodNames = []string{"password", "token"}
+// methodNames are the ways to prove who one is, by their bits. New ones are appended.
+var methodNames = []string{"password", "token", "totp", "application_credential", "ec2credential"}
 
 var payloadHandle = func() *codec.MsgpackHandle {
 	h := &codec.MsgpackHandle{}
@@ -47,7 +59,7 @@ func decodePayload(b []byte) (*payload, error) {
 	if err := codec.NewDecoderBytes(b, payloadHandle).Decode(p); err != nil {
 		return nil, err
 	}
-	if p.Version != payloadVersion {
+	if p.Version != payloadVersion || p.Scope < onProject || p.Scope > onSystem {
 		return nil, errInvalid
 	}
 	return p, nil
@@ -111,8 +123,12 @@ func unpackMethods(bits int) []string {
 
 // claims is a payload in the model's words.
 type claims struct {
-	user          structs.UserID
+	user          structs.UserID // who proved itself: of a trust the trustee
 	project       structs.ProjectID
+	domain        structs.DomainID
+	system        bool
+	trust         string
+	appCred       string
 	methods       []string
 	issued        structs.Time
 	expires       structs.Time
@@ -122,21 +138,49 @@ type claims struct {
 func (c claims) payload() *payload {
 	p := &payload{Version: payloadVersion, User: packID(string(c.user)), Methods: packMethods(c.methods), IssuedAt: int64(c.issued), ExpiresAt: int64(c.expires),
 		Audit: packAudit(c.audit), Parent: packAudit(c.parent)}
-	if c.project != "" {
+	switch {
+	case c.system:
+		p.Scope = onSystem
+	case c.domain != "":
+		p.Scope, p.Project = onDomain, packID(string(c.domain))
+	case c.project != "":
 		p.Project = packID(string(c.project))
+	}
+	if c.trust != "" {
+		p.Trust = packID(c.trust)
+	}
+	if c.appCred != "" {
+		p.AppCred = packID(c.appCred)
 	}
 	return p
 }
 
 func (p *payload) claims() claims {
-	return claims{user: structs.UserID(unpackID(p.User)), project: structs.ProjectID(unpackID(p.Project)), methods: unpackMethods(p.Methods),
+	c := claims{user: structs.UserID(unpackID(p.User)), methods: unpackMethods(p.Methods), trust: unpackID(p.Trust), appCred: unpackID(p.AppCred),
 		issued: structs.Time(p.IssuedAt), expires: structs.Time(p.ExpiresAt), audit: unpackAudit(p.Audit), parent: unpackAudit(p.Parent)}
+	switch p.Scope {
+	case onProject:
+		c.project = structs.ProjectID(unpackID(p.Project))
+	case onDomain:
+		c.domain = structs.DomainID(unpackID(p.Project))
+	case onSystem:
+		c.system = true
+	}
+	return c
 }
 
-// verified is a token that holds, with what answers about it need beyond httpapi.Token.
+// verified is a token that holds, with the claims that it was made of.
 type verified struct {
-	token  *httpapi.Token
-	parent string
+	token *httpapi.Token
+	claims
+}
+
+// chain is the audit id of the first token of the chain that this one is the end of.
+func (v *verified) chain() string {
+	if v.parent != "" {
+		return v.parent
+	}
+	return v.audit
 }
 
 // cleanBase64 refuses what the decoder would skip, so that one token has one spelling.

@@ -1,70 +1,97 @@
-package identity
+package token
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
+	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
 	"github.com/kilonova-cloud/kilonova/nomadlike/state"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
+	"github.com/kilonova-cloud/kilonova/server/httpapi/policy"
+	"github.com/kilonova-cloud/kilonova/server/identity/access"
+	"github.com/kilonova-cloud/kilonova/server/identity/base"
+	"github.com/kilonova-cloud/kilonova/server/identity/catalog"
 )
 
-type domainRef struct {
+type service struct {
+	auth *Authenticator
+	opts base.Options
+}
+
+// Routes are what is below /auth.
+func Routes(auth *Authenticator, o base.Options) []httpapi.Route {
+	s := &service{auth, o.WithDefaults()}
+	get, head := http.MethodGet, http.MethodHead
+	const tokens = "/auth/tokens"
+	return []httpapi.Route{
+		{Method: http.MethodPost, Path: tokens, Rule: httpapi.Anyone, Status: http.StatusCreated, Handler: s.login},
+		{Method: get, Path: tokens, Rule: httpapi.Judged("identity:validate_token", "rule:admin_required or (role:reader and system_scope:all) or rule:service_role or rule:token_subject"), Handler: s.validate},
+		{Method: head, Path: tokens, Rule: httpapi.Judged("identity:check_token", "rule:admin_required or (role:reader and system_scope:all) or rule:token_subject"), Handler: s.validate},
+		{Method: http.MethodDelete, Path: tokens, Rule: httpapi.Judged("identity:revoke_token", "rule:admin_required or rule:token_subject"), Status: http.StatusNoContent, Handler: s.revoke},
+		{Method: get, Path: "/auth/catalog", Rule: httpapi.Authenticated("identity:get_auth_catalog"), Handler: s.showCatalog},
+		{Method: get, Path: "/auth/projects", Rule: httpapi.Authenticated("identity:get_auth_projects"), Handler: ownProjects},
+		{Method: get, Path: "/auth/domains", Rule: httpapi.Authenticated("identity:get_auth_domains"), Handler: ownDomains},
+		{Method: get, Path: "/auth/system", Rule: httpapi.Authenticated("identity:get_auth_system"), Handler: ownSystem},
+	}
+}
+
+type named struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
 }
 
-type roleRef struct {
-	ID   string `json:"id"`
-	Name string `json:"name"`
+type scoped struct {
+	ID     string `json:"id"`
+	Name   string `json:"name"`
+	Domain named  `json:"domain"`
 }
 
-type scopedRef struct {
-	ID     string    `json:"id"`
-	Name   string    `json:"name"`
-	Domain domainRef `json:"domain"`
-}
-
-type tokenUser struct {
-	scopedRef
+type user struct {
+	scoped
 	PasswordExpiresAt *string `json:"password_expires_at"`
 }
 
-type tokenView struct {
-	Methods   []string          `json:"methods"`
-	User      tokenUser         `json:"user"`
-	AuditIDs  []string          `json:"audit_ids"`
-	ExpiresAt string            `json:"expires_at"`
-	IssuedAt  string            `json:"issued_at"`
-	Project   *scopedRef        `json:"project,omitempty"`
-	IsDomain  *bool             `json:"is_domain,omitempty"`
-	Roles     []roleRef         `json:"roles,omitempty"`
-	Catalog   *[]catalogService `json:"catalog,omitempty"`
+// view is a token as keystone/common/render_token.py shows it.
+type view struct {
+	Methods   []string           `json:"methods"`
+	User      user               `json:"user"`
+	AuditIDs  []string           `json:"audit_ids"`
+	ExpiresAt string             `json:"expires_at"`
+	IssuedAt  string             `json:"issued_at"`
+	Project   *scoped            `json:"project,omitempty"`
+	IsDomain  *bool              `json:"is_domain,omitempty"`
+	Domain    *named             `json:"domain,omitempty"`
+	System    *system            `json:"system,omitempty"`
+	Trust     *trustView         `json:"OS-TRUST:trust,omitempty"`
+	AppCred   *appCredView       `json:"application_credential,omitempty"`
+	Roles     []named            `json:"roles,omitempty"`
+	Catalog   *[]catalog.Service `json:"catalog,omitempty"`
 }
 
-type catalogService struct {
-	ID        string            `json:"id"`
-	Type      string            `json:"type"`
-	Name      string            `json:"name"`
-	Endpoints []catalogEndpoint `json:"endpoints"`
+type system struct {
+	All bool `json:"all"`
 }
 
-type catalogEndpoint struct {
-	ID        string `json:"id"`
-	Interface string `json:"interface"`
-	Region    string `json:"region"`
-	RegionID  string `json:"region_id"`
-	URL       string `json:"url"`
+type idOnly struct {
+	ID string `json:"id"`
 }
 
-// keystoneTime is Keystone's form: microseconds, Z.
-func keystoneTime(t structs.Time) string { return t.Time().Format("2006-01-02T15:04:05.000000Z") }
+type trustView struct {
+	ID            string `json:"id"`
+	Trustor       idOnly `json:"trustor_user"`
+	Trustee       idOnly `json:"trustee_user"`
+	Impersonation bool   `json:"impersonation"`
+}
 
-func domainNamed(st state.Reader, id structs.DomainID) domainRef {
-	d := domainRef{ID: string(id)}
+type appCredView struct {
+	ID         string `json:"id"`
+	Name       string `json:"name"`
+	Restricted bool   `json:"restricted"`
+}
+
+func domainNamed(st state.Reader, id structs.DomainID) named {
+	d := named{ID: string(id)}
 	if dom := st.Domain(id); dom != nil {
 		d.Name = dom.Name
 	}
@@ -74,78 +101,66 @@ func domainNamed(st state.Reader, id structs.DomainID) domainRef {
 // tokenBody describes a token. ?nocatalog leaves the catalog out.
 func (s *service) tokenBody(r *httpapi.Request, st state.Reader, v verified) any {
 	t := v.token
-	view := tokenView{Methods: methodsInOrder(t.Methods), AuditIDs: []string{t.AuditID}, ExpiresAt: keystoneTime(t.ExpiresAt), IssuedAt: keystoneTime(t.IssuedAt),
-		User: tokenUser{scopedRef: scopedRef{string(t.UserID), t.UserName, domainNamed(st, t.UserDomain)}}}
+	out := view{Methods: methodsInOrder(t.Methods), AuditIDs: []string{t.AuditID}, ExpiresAt: base.Time(t.ExpiresAt), IssuedAt: base.Time(t.IssuedAt),
+		User: user{scoped: scoped{string(t.UserID), t.UserName, domainNamed(st, t.UserDomain)}}}
+	if u := st.User(t.UserID); u != nil && !u.PasswordExpires.IsZero() {
+		at := base.Time(u.PasswordExpires)
+		out.User.PasswordExpiresAt = &at
+	}
 	if v.parent != "" {
-		view.AuditIDs = append(view.AuditIDs, v.parent)
+		out.AuditIDs = append(out.AuditIDs, v.parent)
 	}
-	if t.ProjectID != "" {
-		no := false
-		view.Project = &scopedRef{string(t.ProjectID), t.ProjectName, domainNamed(st, t.ProjectDomain)}
-		view.Roles, view.IsDomain = roleRefs(st, t.Roles), &no
-		if !r.URL.Query().Has("nocatalog") {
-			c := s.catalog(r, st)
-			view.Catalog = &c
+	for i, name := range t.Roles {
+		out.Roles = append(out.Roles, named{string(t.RoleIDs[i]), name})
+	}
+	switch {
+	case t.System:
+		out.System = &system{true}
+	case t.DomainID != "":
+		out.Domain = &named{string(t.DomainID), t.DomainName}
+	case t.ProjectID != "":
+		out.Project = &scoped{string(t.ProjectID), t.ProjectName, domainNamed(st, t.ProjectDomain)}
+		if t.TrustID == "" {
+			out.IsDomain = new(bool)
 		}
+	default:
+		return map[string]any{"token": out}
 	}
-	return map[string]any{"token": view}
+	if trust := st.Trust(t.TrustID); trust != nil {
+		out.Trust = &trustView{trust.ID, idOnly{string(trust.TrustorID)}, idOnly{string(trust.TrusteeID)}, trust.Impersonation}
+	}
+	if c := st.ApplicationCredential(t.ApplicationCredID); c != nil {
+		out.AppCred = &appCredView{c.ID, c.Name, !c.Unrestricted}
+	}
+	if !r.URL.Query().Has("nocatalog") {
+		c := catalog.For(r, st, s.opts.Endpoints, t)
+		out.Catalog = &c
+	}
+	return map[string]any{"token": out}
 }
 
 func methodsInOrder(m []string) []string { return slices.Compact(slices.Sorted(slices.Values(m))) }
 
-// stableID makes an id that is the same on every server.
-func stableID(parts ...string) string {
-	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
-	return hex.EncodeToString(sum[:16])
-}
-
-// catalog lists the services that are there, each with its three interfaces at the URL that the client reached us at.
-func (s *service) catalog(r *httpapi.Request, st state.Reader) []catalogService {
-	region := st.ClusterSettings().Region
-	out := []catalogService{}
-	for _, e := range s.endpoints {
-		url := e.Path
-		if strings.HasPrefix(url, "/") {
-			url = r.RootURL() + url
-		}
-		c := catalogService{ID: stableID("service", e.Type, e.Name), Type: e.Type, Name: e.Name}
-		for _, i := range []string{"public", "internal", "admin"} {
-			c.Endpoints = append(c.Endpoints, catalogEndpoint{ID: stableID("endpoint", e.Type, e.Name, i, region), Interface: i, Region: region, RegionID: region, URL: url})
-		}
-		out = append(out, c)
-	}
-	return out
-}
-
-// subject returns the token that a request about tokens speaks of. Whose it may ask about: its own, or anybody's for administrators and
-// services.
-func (s *service) subject(r *httpapi.Request, rule string) (verified, error) {
+// subject returns the token that a request about tokens speaks of. One that does not hold is judged as nobody's.
+func (s *service) subject(r *httpapi.Request) (verified, error) {
 	text := r.Header.Get(subjectHeader)
-	if text == "" {
-		return verified{}, httpapi.NotFound("No token in the request")
-	}
 	v, err := s.auth.verify(text)
-	if err != nil {
+	what := policy.Target{More: map[string]string{}}
+	if err == nil {
+		what.More["target.token.user_id"] = string(v.token.UserID)
+	}
+	if text == "" || err != nil {
+		r.Judged() // every token may ask about what is none
+		if text == "" {
+			return verified{}, httpapi.NotFound("No token in the request")
+		}
 		return verified{}, httpapi.NotFound("Failed to validate token")
 	}
-	if v.token.UserID != r.Token.UserID {
-		if err := allowed(r, httpapi.ServiceOrAdmin(rule)); err != nil {
-			return verified{}, err
-		}
-	}
-	return v, nil
-}
-
-// allowed judges a rule with Keystone's words.
-func allowed(r *httpapi.Request, rule httpapi.Rule) error {
-	if rule.Allows(r.Token) {
-		return nil
-	}
-	return httpapi.Forbidden("You are not authorized to perform the requested action: %s.", rule.Name())
+	return v, r.Judge(what)
 }
 
 func (s *service) validate(r *httpapi.Request) (any, error) {
-	v, err := s.subject(r, "identity:validate_token")
+	v, err := s.subject(r)
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +171,7 @@ func (s *service) validate(r *httpapi.Request) (any, error) {
 }
 
 func (s *service) revoke(r *httpapi.Request) (any, error) {
-	v, err := s.subject(r, "identity:revoke_token")
+	v, err := s.subject(r)
 	if err != nil {
 		return nil, err
 	}
@@ -164,16 +179,47 @@ func (s *service) revoke(r *httpapi.Request) (any, error) {
 	return nil, err
 }
 
+// showCatalog is the catalog of a token that is for something.
 func (s *service) showCatalog(r *httpapi.Request) (any, error) {
-	if r.Token.ProjectID == "" {
-		return nil, allowed(r, never{"identity:get_auth_catalog"})
+	t := r.Token
+	if t.ProjectID == "" && t.DomainID == "" && !t.System {
+		return nil, forbiddenAction("identity:get_auth_catalog")
 	}
-	return map[string]any{"catalog": s.catalog(r, r.Core.Stale()), "links": map[string]any{"self": r.Self("auth", "catalog"), "previous": nil, "next": nil}}, nil
+	return map[string]any{"catalog": catalog.For(r, r.Core.Stale(), s.opts.Endpoints, t), "links": map[string]any{"self": r.Self("auth", "catalog"), "previous": nil, "next": nil}}, nil
 }
 
-// never is the rule for what a token of this scope cannot do.
-type never struct{ name string }
+// ownProjects are those that the caller has a role on; of a token that was delegated, no more than the project that it is for.
+func ownProjects(r *httpapi.Request) (any, error) {
+	st := r.Core.Stale()
+	list := access.Projects(st, r.Token.UserID)
+	if r.Token.ApplicationCredID != "" || r.Token.TrustID != "" {
+		list = slices.DeleteFunc(list, func(p *structs.Project) bool { return p.ID != r.Token.ProjectID })
+	}
+	out := []base.View{}
+	for _, p := range list {
+		if v := base.ViewProject(r, p); base.Matches(r, v, "name", "domain_id", "enabled", "parent_id") {
+			out = append(out, v)
+		}
+	}
+	return base.Collection(r, "projects", out), nil
+}
 
-func (n never) Name() string             { return n.name }
-func (never) Check() string              { return "!" }
-func (never) Allows(*httpapi.Token) bool { return false }
+func ownDomains(r *httpapi.Request) (any, error) {
+	out := []base.View{}
+	if r.Token.ApplicationCredID == "" && r.Token.TrustID == "" {
+		for _, d := range access.Domains(r.Core.Stale(), r.Token.UserID) {
+			if v := base.ViewDomain(r, d); base.Matches(r, v, "name", "enabled") {
+				out = append(out, v)
+			}
+		}
+	}
+	return base.Collection(r, "domains", out), nil
+}
+
+func ownSystem(r *httpapi.Request) (any, error) {
+	out := []map[string]bool{}
+	if r.Token.ApplicationCredID == "" && r.Token.TrustID == "" && len(access.OnSystem(r.Core.Stale(), r.Token.UserID)) > 0 {
+		out = append(out, map[string]bool{"all": true})
+	}
+	return map[string]any{"system": out, "links": map[string]any{"self": r.Self("auth", "system")}}, nil
+}

@@ -1,4 +1,4 @@
-package identity
+package token
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"github.com/kilonova-cloud/kilonova/nomadlike"
 	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+	"github.com/kilonova-cloud/kilonova/server/identity/base"
 )
 
 // TestVoid changes one thing at a time that a token stands on. Each token is verified (and so cached) before: the change must be seen at once.
@@ -36,7 +37,7 @@ func TestVoid(t *testing.T) {
 			w.upsert(&structs.IdentityUpsertRequest{Projects: []structs.Project{p}})
 		},
 		"domain disabled": func(w *world) {
-			w.upsert(&structs.IdentityUpsertRequest{Domains: []structs.Domain{{ID: DefaultDomain, Name: "Default"}}})
+			w.upsert(&structs.IdentityUpsertRequest{Domains: []structs.Domain{{ID: base.DefaultDomain, Name: "Default"}}})
 		},
 		"revoked": func(w *world) {
 			tok, err := w.auth.Verify(w.issued)
@@ -190,8 +191,17 @@ func TestPayloadRoundTrip(t *testing.T) {
 		id := rapid.OneOf(rapid.StringMatching(`[0-9a-f]{32}`), rapid.StringMatching(`[a-z0-9-]{1,40}`))
 		c := claims{user: structs.UserID(id.Draw(t, "u")), project: structs.ProjectID(id.Draw(t, "p")), methods: []string{"password", "token"},
 			issued: structs.Time(rapid.Int64Range(1, 1<<62).Draw(t, "i")), expires: structs.Time(rapid.Int64Range(1, 1<<62).Draw(t, "e")), audit: newAuditID(), parent: newAuditID()}
-		if rapid.Bool().Draw(t, "unscoped") {
+		switch rapid.IntRange(0, 5).Draw(t, "scope") {
+		case 0:
 			c.project = ""
+		case 1:
+			c.project, c.domain = "", structs.DomainID(id.Draw(t, "d"))
+		case 2:
+			c.project, c.system = "", true
+		case 3:
+			c.trust = id.Draw(t, "trust")
+		case 4:
+			c.appCred = id.Draw(t, "appcred")
 		}
 		b, err := encodePayload(c.payload())
 		if err != nil {
@@ -201,7 +211,7 @@ func TestPayloadRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := p.claims(); got.user != c.user || got.project != c.project || got.issued != c.issued || got.expires != c.expires || got.audit != c.audit || got.parent != c.parent || len(got.methods) != 2 {
+		if got := p.claims(); got.user != c.user || got.project != c.project || got.domain != c.domain || got.system != c.system || got.trust != c.trust || got.appCred != c.appCred || got.issued != c.issued || got.expires != c.expires || got.audit != c.audit || got.parent != c.parent || len(got.methods) != 2 {
 			t.Fatalf("%+v became %+v", c, got)
 		}
 	})
@@ -227,21 +237,6 @@ func TestConcurrentVerify(t *testing.T) {
 		w.upsert(&structs.IdentityUpsertRequest{Users: []structs.User{u}})
 	}
 	wg.Wait()
-}
-
-func TestBootstrap(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	req, err := BootstrapRequest(BootstrapOptions{AdminPassword: "x", BcryptCost: 4})
-	require.NoError(t, err)
-	_, err = fsm.IdentityUpsert.Propose(context.Background(), w.core, req)
-	assert.Equal(t, structs.KindConflict, structs.KindOf(err), "once")
-	assert.Len(t, req.Users, 1)
-	_, err = BootstrapRequest(BootstrapOptions{})
-	assert.Error(t, err)
-	_, err = BootstrapRequest(BootstrapOptions{AdminPassword: strings.Repeat("p", 73), BcryptCost: 4})
-	require.Error(t, err)
-	assert.NotContains(t, err.Error(), "ppp")
 }
 
 func BenchmarkVerify(b *testing.B) {

@@ -1,0 +1,125 @@
+package token
+
+import (
+	"slices"
+
+	"github.com/kilonova-cloud/kilonova/nomadlike/state"
+	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+	"github.com/kilonova-cloud/kilonova/server/httpapi"
+	"github.com/kilonova-cloud/kilonova/server/identity/access"
+)
+
+// bind turns a token's claims into who they stand for now, or refuses. Roles are looked up and not carried: a token never has more than its bearer.
+func bind(r state.Reader, c claims, now structs.Time) (*httpapi.Token, error) {
+	if c.expires <= now || r.Revoked(c.audit) { // revoking a token leaves those that were made from it, as in Keystone
+		return nil, errInvalid
+	}
+	u := holder(r, c.user, c.issued)
+	if u == nil {
+		return nil, errInvalid
+	}
+	t := &httpapi.Token{IssuedAt: c.issued, ExpiresAt: c.expires, AuditID: c.audit, Methods: c.methods}
+	t.UserID, t.UserName, t.UserDomain = u.ID, u.Name, u.DomainID
+	if c.project != "" && !onProjectOf(r, t, c) || c.domain != "" && !onDomainOf(r, t, c) {
+		return nil, errInvalid
+	}
+	var roles []*structs.Role
+	switch {
+	case c.trust != "":
+		var err error
+		if roles, err = trusted(r, t, c, now); err != nil {
+			return nil, err
+		}
+	case c.appCred != "":
+		var err error
+		if roles, err = delegated(r, t, c, now); err != nil {
+			return nil, err
+		}
+	case c.project != "":
+		roles = access.OnProject(r, u.ID, r.Project(c.project))
+	case c.domain != "":
+		roles = access.OnDomain(r, u.ID, c.domain)
+	case c.system:
+		t.System, roles = true, access.OnSystem(r, u.ID)
+	default:
+		return t, nil
+	}
+	if len(roles) == 0 {
+		return nil, errInvalid
+	}
+	for _, x := range roles {
+		t.Roles, t.RoleIDs = append(t.Roles, x.Name), append(t.RoleIDs, x.ID)
+	}
+	return t, nil
+}
+
+// holder returns the user when a token that was issued then may still stand for it, else nil.
+func holder(r state.Reader, id structs.UserID, issued structs.Time) *structs.User {
+	u := access.EnabledUser(r, id)
+	if u == nil || issued < u.PasswordAt || issued < u.TokensFrom || issued < r.Domain(u.DomainID).TokensFrom {
+		return nil
+	}
+	return u
+}
+
+func onProjectOf(r state.Reader, t *httpapi.Token, c claims) bool {
+	p := access.EnabledProject(r, c.project)
+	if p == nil || c.issued < p.TokensFrom || c.issued < r.Domain(p.DomainID).TokensFrom {
+		return false
+	}
+	t.ProjectID, t.ProjectName, t.ProjectDomain = p.ID, p.Name, p.DomainID
+	return true
+}
+
+func onDomainOf(r state.Reader, t *httpapi.Token, c claims) bool {
+	d := r.Domain(c.domain)
+	if d == nil || !d.Enabled || c.issued < d.TokensFrom {
+		return false
+	}
+	t.DomainID, t.DomainName = d.ID, d.Name
+	return true
+}
+
+// delegated returns the roles of a token that an application credential made: those of its roles that its user still has on its project.
+func delegated(r state.Reader, t *httpapi.Token, c claims, now structs.Time) ([]*structs.Role, error) {
+	a := r.ApplicationCredential(c.appCred)
+	if a == nil || a.UserID != c.user || a.ProjectID != c.project || !a.ExpiresAt.IsZero() && a.ExpiresAt <= now {
+		return nil, errInvalid
+	}
+	t.ApplicationCredID, t.ApplicationCredFree = a.ID, a.Unrestricted
+	return among(r, a.RoleIDs, access.OnProject(r, c.user, r.Project(c.project))), nil
+}
+
+// among returns of some roles, with what they imply, those that somebody has.
+func among(r state.Reader, ids []structs.RoleID, has []*structs.Role) []*structs.Role {
+	return slices.DeleteFunc(access.Expand(r, ids), func(x *structs.Role) bool {
+		return !slices.ContainsFunc(has, func(h *structs.Role) bool { return h.ID == x.ID })
+	})
+}
+
+// trusted returns the roles of a token that a trust made, and has the token be the trustor's when the trust impersonates. The trustor must still have all that it
+// gave.
+func trusted(r state.Reader, t *httpapi.Token, c claims, now structs.Time) ([]*structs.Role, error) {
+	trust := r.Trust(c.trust)
+	if trust == nil || trust.TrusteeID != c.user || trust.ProjectID != c.project || !trust.ExpiresAt.IsZero() && trust.ExpiresAt <= now {
+		return nil, errInvalid
+	}
+	trustor := holder(r, trust.TrustorID, c.issued)
+	if trustor == nil {
+		return nil, errInvalid
+	}
+	t.TrustID = trust.ID
+	if trust.Impersonation {
+		t.UserID, t.UserName, t.UserDomain = trustor.ID, trustor.Name, trustor.DomainID
+	}
+	if c.project == "" {
+		return nil, errInvalid
+	}
+	has := access.OnProject(r, trustor.ID, r.Project(c.project))
+	for _, id := range trust.RoleIDs {
+		if !slices.ContainsFunc(has, func(h *structs.Role) bool { return h.ID == id }) {
+			return nil, errInvalid
+		}
+	}
+	return access.Expand(r, trust.RoleIDs), nil
+}

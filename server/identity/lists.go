@@ -49,15 +49,6 @@ type domainView struct {
 	Links       selfLink `json:"links"`
 }
 
-type roleView struct {
-	ID          string   `json:"id"`
-	Name        string   `json:"name"`
-	DomainID    *string  `json:"domain_id"`
-	Description *string  `json:"description"`
-	Options     struct{} `json:"options"`
-	Links       selfLink `json:"links"`
-}
-
 func viewUser(r *httpapi.Request, u *structs.User) userView {
 	return userView{ID: string(u.ID), Name: u.Name, DomainID: string(u.DomainID), Enabled: u.Enabled, Email: u.Email, DefaultProjectID: string(u.DefaultProjectID),
 		Links: selfLink{r.Self("users", string(u.ID))}}
@@ -70,10 +61,6 @@ func viewProject(r *httpapi.Request, p *structs.Project) projectView {
 
 func viewDomain(r *httpapi.Request, d *structs.Domain) domainView {
 	return domainView{ID: string(d.ID), Name: d.Name, Description: d.Description, Enabled: d.Enabled, Tags: []string{}, Links: selfLink{r.Self("domains", string(d.ID))}}
-}
-
-func viewRole(r *httpapi.Request, x *structs.Role) roleView {
-	return roleView{ID: string(x.ID), Name: x.Name, Links: selfLink{r.Self("roles", string(x.ID))}}
 }
 
 // collection is a list's body: Keystone's lists are whole, their next and previous null.
@@ -196,32 +183,6 @@ func showProject(r *httpapi.Request) (any, error) {
 		return nil, httpapi.NotFound("Could not find project: %s.", id)
 	}
 	return map[string]any{"project": viewProject(r, p)}, nil
-}
-
-func listRoles(r *httpapi.Request) (any, error) {
-	st, err := read(r)
-	if err != nil {
-		return nil, err
-	}
-	out := []roleView{}
-	for x := range st.Roles() {
-		if matches(r, x.Name, "", true) {
-			out = append(out, viewRole(r, x))
-		}
-	}
-	return collection(r, "roles", out), nil
-}
-
-func showRole(r *httpapi.Request) (any, error) {
-	st, err := read(r)
-	if err != nil {
-		return nil, err
-	}
-	x := st.Role(structs.RoleID(r.Vars["id"]))
-	if x == nil {
-		return nil, httpapi.NotFound("Could not find role: %s.", r.Vars["id"])
-	}
-	return map[string]any{"role": viewRole(r, x)}, nil
 }
 
 func listDomains(r *httpapi.Request) (any, error) {

@@ -2,9 +2,11 @@ package identity
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
 	"github.com/kilonova-cloud/kilonova/server/identity/base"
+	"github.com/kilonova-cloud/kilonova/server/identity/role"
 	"github.com/kilonova-cloud/kilonova/server/identity/token"
 )
 
@@ -16,7 +18,8 @@ func Services(auth *token.Authenticator, o base.Options) []*httpapi.Service {
 			{Method: http.MethodGet, Path: "", Rule: httpapi.Anyone, Handler: versions},
 			{Method: http.MethodGet, Path: "/", Rule: httpapi.Anyone, Handler: versions},
 		}},
-		{Name: "identity", Prefix: "/identity/v3", Faults: httpapi.KeystoneFaults, Scopes: httpapi.DomainScope | httpapi.SystemScope, FollowsPolicy: true, Routes: routes(auth, o)},
+		{Name: "identity", Prefix: "/identity/v3", Faults: httpapi.KeystoneFaults, Scopes: httpapi.DomainScope | httpapi.SystemScope, FollowsPolicy: true, Routes: routes(auth, o),
+			Rules: slices.Concat(role.Rules)},
 	}
 }
 
@@ -33,11 +36,9 @@ func routes(auth *token.Authenticator, o base.Options) []httpapi.Route {
 		{Method: get, Path: "/users/{id}/projects", Rule: user("identity:list_user_projects"), Handler: userProjects},
 		{Method: get, Path: "/projects", Rule: admin("identity:list_projects"), Handler: listProjects},
 		{Method: get, Path: "/projects/{id}", Rule: user("identity:get_project"), Handler: showProject},
-		{Method: get, Path: "/roles", Rule: admin("identity:list_roles"), Handler: listRoles},
-		{Method: get, Path: "/roles/{id}", Rule: admin("identity:get_role"), Handler: showRole},
 		{Method: get, Path: "/domains", Rule: admin("identity:list_domains"), Handler: listDomains},
 		{Method: get, Path: "/domains/{id}", Rule: user("identity:get_domain"), Handler: showDomain},
-		{Method: get, Path: "/role_assignments", Rule: user("identity:list_role_assignments"), Handler: listAssignments},
 	}
-	return append(all, token.Routes(auth, o)...)
+	all = append(all, token.Routes(auth, o)...)
+	return append(all, role.Routes(o)...)
 }

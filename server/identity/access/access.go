@@ -148,19 +148,12 @@ func Projects(r state.Reader, u structs.UserID) []*structs.Project {
 			found[p.ID] = p
 		}
 	}
-	var below func(structs.ProjectID)
-	below = func(id structs.ProjectID) {
-		for p := range r.ProjectsBelow(id) {
-			add(p)
-			below(p.ID)
-		}
-	}
 	grants(r, u, func(g *structs.Grant) {
 		switch {
 		case g.ProjectID != "" && !g.Inherited:
 			add(r.Project(g.ProjectID))
 		case g.ProjectID != "":
-			below(g.ProjectID)
+			Below(r, g.ProjectID, add)
 		case g.DomainID != "" && g.Inherited:
 			for p := range r.ProjectsOfDomain(g.DomainID) {
 				add(p)

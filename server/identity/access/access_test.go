@@ -170,6 +170,16 @@ func (m *model) compare(t require.TestingT, r state.Reader, projects int) {
 			seen = append(seen, p.ID)
 		}
 		require.Equal(t, onAny, seen, u)
+		// what is effective says of every place the same as a token there
+		for p := range projects {
+			id := structs.ProjectID(fmt.Sprint("p", p))
+			var listed []string
+			for _, a := range Assignments(r, Filter{User: user, Project: id, Effective: true}) {
+				listed = append(listed, string(a.RoleID))
+			}
+			slices.Sort(listed)
+			require.ElementsMatch(t, names(OnProject(r, user, r.Project(id))), slices.Compact(listed), "effective: %s on %s", u, id)
+		}
 		for _, d := range []string{"d0", "d1"} {
 			on := func(g structs.Grant) bool { return string(g.DomainID) == d && !g.Inherited }
 			require.Equal(t, m.on(u, on), names(OnDomain(r, user, structs.DomainID(d))), "%s on %s", u, d)

@@ -37,3 +37,39 @@ func (t *Txn) PutLimit(v *structs.Limit) { put(t, limitTable, v) }
 
 // DeleteLimit removes a limit and returns it, or nil.
 func (t *Txn) DeleteLimit(id string) *structs.Limit { return remove(t, limitTable, id) }
+
+// RegisteredDefaults returns a service's registered limits by resource: those of the cluster's region before those of all.
+func (r Reader) RegisteredDefaults(service string) map[string]int64 {
+	return r.limits(service, func(l *structs.RegisteredLimit) (int64, bool) { return l.Default, true })
+}
+
+// ProjectLimits returns what a project has instead of a service's registered limits, by resource.
+func (r Reader) ProjectLimits(service string, p structs.ProjectID) map[string]int64 {
+	var own map[string]int64 // by the id of the registered limit
+	for l := range r.LimitsOfProject(p) {
+		if own == nil {
+			own = map[string]int64{}
+		}
+		own[l.RegisteredID] = l.Value
+	}
+	if own == nil {
+		return nil
+	}
+	return r.limits(service, func(l *structs.RegisteredLimit) (int64, bool) { n, has := own[l.ID]; return n, has })
+}
+
+// limits gathers what value says of a service's registered limits in the cluster's region. They come by region, those of none first.
+func (r Reader) limits(service string, value func(*structs.RegisteredLimit) (int64, bool)) map[string]int64 {
+	var out map[string]int64
+	for l := range r.RegisteredLimitsOfService(service) {
+		n, has := value(l)
+		if !has || l.RegionID != "" && l.RegionID != r.ClusterSettings().Region {
+			continue
+		}
+		if out == nil {
+			out = map[string]int64{}
+		}
+		out[l.Resource] = n
+	}
+	return out
+}

@@ -34,19 +34,45 @@ func (r Reader) Quotas(p structs.ProjectID) iter.Seq[*structs.Quota] {
 // QuotaClass returns a quota class, or nil.
 func (r Reader) QuotaClass(name string) *structs.QuotaClass { return first(r, quotaClassTable, name) }
 
-// DefaultQuotaLimits returns the limits of projects that have none of their own: those of the default class, and the cluster's for what it does not set.
+// DefaultQuotaLimits returns the limits of projects that have none of their own: Compute's registered limits (Keystone's unified limits), those of the default
+// class for what is not registered, and the cluster's for the rest.
 func (r Reader) DefaultQuotaLimits() structs.QuotaLimits {
 	l := r.ClusterSettings().DefaultQuota
 	if c := r.QuotaClass(structs.DefaultQuotaClass); c != nil {
 		l.Apply(c.Set)
 	}
+	l.Apply(r.registeredQuotas())
 	return l
+}
+
+// registeredQuotas are Compute's registered limits by the API's names of quotas.
+func (r Reader) registeredQuotas() map[string]int64 {
+	return quotaNames(r.RegisteredDefaults(structs.ComputeServiceID))
+}
+
+// unifiedQuotas are a project's limits of Compute's resources by the API's names of quotas.
+func (r Reader) unifiedQuotas(p structs.ProjectID) map[string]int64 {
+	return quotaNames(r.ProjectLimits(structs.ComputeServiceID, p))
+}
+
+func quotaNames(limits map[string]int64) map[string]int64 {
+	var out map[string]int64
+	for resource, n := range limits {
+		if name := structs.QuotaOfResource[resource]; name != "" {
+			if out == nil {
+				out = map[string]int64{}
+			}
+			out[name] = n
+		}
+	}
+	return out
 }
 
 // QuotaLimits returns the limits that hold for a project: its own, or the default ones.
 func (r Reader) QuotaLimits(p structs.ProjectID) structs.QuotaLimits { return r.UserQuotaLimits(p, "") }
 
-// UserQuotaLimits returns the limits that hold for a user in a project: the user's own, or the project's.
+// UserQuotaLimits returns the limits that hold for a user in a project: the user's own, or the project's. What is a limit of the project's in Keystone is more than
+// what its quota set says.
 func (r Reader) UserQuotaLimits(p structs.ProjectID, u structs.UserID) structs.QuotaLimits {
 	l := r.DefaultQuotaLimits()
 	if q := r.Quota(p, ""); q != nil && len(q.Set) == 0 {
@@ -54,6 +80,7 @@ func (r Reader) UserQuotaLimits(p structs.ProjectID, u structs.UserID) structs.Q
 	} else if q != nil {
 		l.Apply(q.Set)
 	}
+	l.Apply(r.unifiedQuotas(p))
 	if u != "" {
 		l.Apply(r.Quota(p, u).Named())
 	}
@@ -64,6 +91,7 @@ func (r Reader) UserQuotaLimits(p structs.ProjectID, u structs.UserID) structs.Q
 func (r Reader) QuotaValues(p structs.ProjectID, u structs.UserID) map[string]int64 {
 	values := r.DefaultQuotaValues()
 	maps.Copy(values, r.Quota(p, "").Named())
+	maps.Copy(values, r.unifiedQuotas(p))
 	if u != "" {
 		maps.Copy(values, r.Quota(p, u).Named())
 	}
@@ -87,6 +115,9 @@ func (r Reader) QuotaClassValues(name string) map[string]int64 {
 	}
 	if c := r.QuotaClass(name); c != nil {
 		maps.Copy(values, c.Set)
+	}
+	if name == structs.DefaultQuotaClass {
+		maps.Copy(values, r.registeredQuotas())
 	}
 	return values
 }

@@ -1,5 +1,10 @@
 package structs
 
+import (
+	"crypto/sha256"
+	"encoding/hex"
+)
+
 // CatalogService is a service that clients find in the catalog. Those of this binary are there without a record; a record with the id of one of them changes
 // what the catalog says of it.
 type CatalogService struct {
@@ -22,3 +27,12 @@ type CatalogServiceWriteRequest struct {
 type CatalogServiceDeleteRequest struct {
 	ID string `codec:"id"`
 }
+
+// OwnServiceID is the id of a service of this binary: the same on every server.
+func OwnServiceID(typ, name string) string {
+	sum := sha256.Sum256([]byte("service\x00" + typ + "\x00" + name))
+	return hex.EncodeToString(sum[:16])
+}
+
+// ComputeServiceID is the id of the Compute service of this binary, whose registered limits are its quotas.
+var ComputeServiceID = OwnServiceID("compute", "nova")

@@ -16,7 +16,8 @@ type Endpoint struct {
 // EndpointWriteRequest makes an endpoint, or puts it in the place of the one of which Index is the ModifyIndex.
 type EndpointWriteRequest struct {
 	Endpoint Endpoint `codec:"e"`
-	Index    uint64   `codec:"ix,omitempty"` // 0: a new one
+	Index    uint64   `codec:"ix,omitempty"`  // 0: a new one
+	Known    bool     `codec:"own,omitempty"` // its service is one of the binary's, which need no record
 }
 
 // EndpointDeleteRequest removes an endpoint with its associations.
@@ -35,6 +36,23 @@ type EndpointGroup struct {
 	Interface   string `codec:"if,omitempty"`
 	EndpointID  string `codec:"ep,omitempty"`
 	Enabled     *bool  `codec:"on,omitempty"`
+}
+
+// EndpointGroupWriteRequest makes a group, or puts it in the place of the one of which Index is the ModifyIndex.
+type EndpointGroupWriteRequest struct {
+	Group EndpointGroup `codec:"g"`
+	Index uint64        `codec:"ix,omitempty"` // 0: a new one
+}
+
+// EndpointGroupDeleteRequest removes a group with its associations.
+type EndpointGroupDeleteRequest struct {
+	ID string `codec:"id"`
+}
+
+// EndpointFilterWriteRequest makes an association or takes it away.
+type EndpointFilterWriteRequest struct {
+	Filter EndpointFilter `codec:"f"`
+	Remove bool           `codec:"rm,omitempty"` // KindNotFound when there is none
 }
 
 // EndpointFilter shows an endpoint, or those of a group, to a project (OS-EP-FILTER). A project with any sees these alone.

@@ -44,3 +44,8 @@ type LimitsWriteRequest struct {
 type LimitDeleteRequest struct {
 	ID string `codec:"id"`
 }
+
+// QuotaOfResource has the API's names of Compute's quotas by the names of resources that Nova registers limits for (nova/limit/local.py, nova/limit/placement.py).
+var QuotaOfResource = map[string]string{"servers": "instances", "class:VCPU": "cores", "class:MEMORY_MB": "ram", "server_metadata_items": "metadata_items",
+	"server_injected_files": "injected_files", "server_injected_file_content_bytes": "injected_file_content_bytes", "server_injected_file_path_bytes": "injected_file_path_bytes",
+	"server_key_pairs": "key_pairs", "server_groups": "server_groups", "server_group_members": "server_group_members"}

@@ -6,6 +6,8 @@ import (
 
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
 	"github.com/kilonova-cloud/kilonova/server/identity/base"
+	"github.com/kilonova-cloud/kilonova/server/identity/catalog"
+	"github.com/kilonova-cloud/kilonova/server/identity/limit"
 	"github.com/kilonova-cloud/kilonova/server/identity/role"
 	"github.com/kilonova-cloud/kilonova/server/identity/token"
 )
@@ -40,5 +42,7 @@ func routes(auth *token.Authenticator, o base.Options) []httpapi.Route {
 		{Method: get, Path: "/domains/{id}", Rule: user("identity:get_domain"), Handler: showDomain},
 	}
 	all = append(all, token.Routes(auth, o)...)
-	return append(all, role.Routes(o)...)
+	all = append(all, role.Routes(o)...)
+	all = append(all, catalog.Routes(o)...)
+	return append(all, limit.Routes(o)...)
 }

@@ -42,7 +42,11 @@ func stableID(parts ...string) string {
 }
 
 // ServiceID is the id of a service of this binary.
-func ServiceID(e base.Endpoint) string { return stableID("service", e.Type, e.Name) }
+func ServiceID(e base.Endpoint) string { return structs.OwnServiceID(e.Type, e.Name) }
+
+func endpointID(e base.Endpoint, face, region string) string {
+	return stableID("endpoint", e.Type, e.Name, face, region)
+}
 
 // Services returns all services, those of this binary first. One that has a record is what the record says.
 func Services(st state.Reader, builtin []base.Endpoint) []*structs.CatalogService {
@@ -76,11 +80,15 @@ func Endpoints(st state.Reader, builtin []base.Endpoint, root string) []*structs
 			url = root + url
 		}
 		for _, face := range interfaces {
-			id := stableID("endpoint", e.Type, e.Name, face, region)
+			id := endpointID(e, face, region)
 			ours[id] = true
 			p := st.Endpoint(id)
 			if p == nil {
 				p = &structs.Endpoint{ID: id, ServiceID: ServiceID(e), Interface: face, RegionID: region, URL: url, Enabled: true}
+			} else if p.URL == "" {
+				own := *p
+				own.URL = url
+				p = &own
 			}
 			out = append(out, p)
 		}

@@ -51,6 +51,33 @@ type ServerConfig struct {
 	Scheduler     *SchedulerConfig     `hcl:"scheduler,block"`
 	Notifications *NotificationsConfig `hcl:"notifications,block"`
 	Consoles      *ConsolesConfig      `hcl:"consoles,block"`
+	Identity      *IdentityConfig      `hcl:"identity,block"`
+}
+
+// IdentityConfig is the identity block within server: what passwords must be and what becomes of users who do not give the right one, by Keystone's names.
+type IdentityConfig struct {
+	Mode          *string `hcl:"mode,optional"` // builtin, or keystone: the keys that follow say which
+	AuthURL       *string `hcl:"auth_url,optional"`
+	Username      *string `hcl:"username,optional"`
+	PasswordFile  *string `hcl:"password_file,optional"` // absolute
+	UserDomain    *string `hcl:"user_domain,optional"`
+	Project       *string `hcl:"project,optional"`
+	ProjectDomain *string `hcl:"project_domain,optional"`
+	CacheTime     *string `hcl:"cache_time,optional"`
+	CAFile        *string `hcl:"ca_file,optional"`
+
+	LockoutFailures     *int    `hcl:"lockout_failure_attempts,optional"` // 0: nobody is locked out
+	LockoutDuration     *string `hcl:"lockout_duration,optional"`         // 0s: until an administrator enables the user
+	PasswordExpiresDays *int    `hcl:"password_expires_days,optional"`    // 0: never
+	MinimumPasswordAge  *int    `hcl:"minimum_password_age,optional"`     // days
+	UniquePasswords     *int    `hcl:"unique_last_password_count,optional"`
+	PasswordRegex       *string `hcl:"password_regex,optional"`
+	PasswordRegexWords  *string `hcl:"password_regex_description,optional"`
+	InactiveDays        *int    `hcl:"disable_user_account_days_inactive,optional"` // 0: never
+	ChangeAtFirstUse    *bool   `hcl:"change_password_upon_first_use,optional"`
+	MaxProjectDepth     *int    `hcl:"max_project_tree_depth,optional"`
+	HashRounds          *int    `hcl:"password_hash_rounds,optional"`    // bcrypt's cost
+	ChecksAtOnce        *int    `hcl:"password_checks_at_once,optional"` // 0: half of the processors
 }
 
 // ConsolesConfig is the consoles block within server: where browsers reach the proxies of remote consoles. A kind without a URL cannot be asked for.

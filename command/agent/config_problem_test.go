@@ -53,6 +53,10 @@ var refusals = []struct {
 		`6,5: server.consoles.vnc_url: "consoles:6080" is no URL of a page`, `7,5: server.consoles.serial_url: "http://c/" is no URL of a web socket`,
 		`8,5: server.consoles.mks_url: "https:///x" is no URL of a page`, `9,5: server.consoles.spice_url: "http://c/#a" has a fragment`,
 		"10,5: server.consoles.token_ttl: 0s is too short"}},
+	{"identity", "data_dir = \"DIR/data\"\nserver {\n  enabled = true\n  bootstrap_expect = 1\n  identity {\n    lockout_failure_attempts = -1\n    lockout_duration = \"x\"\n    password_regex = \"(?=a\"\n    password_hash_rounds = 31\n    max_project_tree_depth = 0\n    password_expires_days = 7\n    minimum_password_age = 7\n    disable_user_account_days_inactive = 40000\n  }\n}",
+		[]string{"6,5: server.identity.lockout_failure_attempts: -1 is too small", `7,5: server.identity.lockout_duration: "x" is no duration`, "8,5: server.identity.password_regex: ",
+			"9,5: server.identity.password_hash_rounds: 31 is too large", "10,5: server.identity.max_project_tree_depth: 0 is too small",
+			"12,5: server.identity.minimum_password_age: 7 days", "13,5: server.identity.disable_user_account_days_inactive: 40000 is too large"}},
 	{"encrypt no base64", serverBase + "client {\n encrypt = \"***\"\n enabled = true\n}", []string{"7,2: client.encrypt: is not base64", "keygen"}},
 	{"encrypt too short", serverBase + "client {\n encrypt = \"YWJj\"\n enabled = true\n}", []string{"7,2: client.encrypt: holds 3 bytes; 32 bytes"}},
 	{"two gossip keys", "data_dir = \"DIR/data\"\nserver {\n enabled = true\n bootstrap_expect = 1\n encrypt = \"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"\n}\n" +

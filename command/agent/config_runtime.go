@@ -69,6 +69,37 @@ type ServerRuntime struct {
 
 	Notifications NotificationsRuntime `json:"notifications"`
 	Consoles      ConsolesRuntime      `json:"consoles"`
+	Identity      IdentityRuntime      `json:"identity"`
+}
+
+// IdentityRuntime is what passwords must be and what becomes of users who do not give the right one.
+type IdentityRuntime struct {
+	Keystone KeystoneRuntime `json:"keystone"` // without an auth_url users, projects and tokens are this cluster's own
+
+	LockoutFailures     int           `json:"lockout_failure_attempts"`
+	LockoutDuration     time.Duration `json:"lockout_duration"`
+	PasswordExpiresDays int           `json:"password_expires_days"`
+	MinimumPasswordAge  int           `json:"minimum_password_age"`
+	UniquePasswords     int           `json:"unique_last_password_count"`
+	PasswordRegex       string        `json:"password_regex"`
+	PasswordRegexWords  string        `json:"password_regex_description"`
+	InactiveDays        int           `json:"disable_user_account_days_inactive"`
+	ChangeAtFirstUse    bool          `json:"change_password_upon_first_use"`
+	MaxProjectDepth     int           `json:"max_project_tree_depth"`
+	HashRounds          int           `json:"password_hash_rounds"`
+	ChecksAtOnce        int           `json:"password_checks_at_once"`
+}
+
+// KeystoneRuntime is the Keystone whose tokens are taken.
+type KeystoneRuntime struct {
+	AuthURL       string        `json:"auth_url"`
+	Username      string        `json:"username"`
+	Password      string        `json:"password" secret:"true"`
+	UserDomain    string        `json:"user_domain"`
+	Project       string        `json:"project"`
+	ProjectDomain string        `json:"project_domain"`
+	CacheTime     time.Duration `json:"cache_time"`
+	CAFile        string        `json:"ca_file"`
 }
 
 // ConsolesRuntime is which remote consoles can be asked for: those with a URL.

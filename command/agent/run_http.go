@@ -100,7 +100,10 @@ func computeOptions(s *ServerRuntime) compute.Options {
 
 // handler puts the services together. The catalog names those that answer, and no others.
 func (a *agent) handler() (http.Handler, error) {
-	auth := token.NewAuthenticator(a.server, nil)
+	auth, people, err := a.people()
+	if err != nil {
+		return nil, err
+	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), a.server.Collector())
 	if a.notifications != nil {
@@ -118,13 +121,26 @@ func (a *agent) handler() (http.Handler, error) {
 		scrape = metrics.Handler(registry)
 	}
 	services := compute.Services(computeOptions(&a.rt.Server), proxy.Services{})
-	services = append(services, identity.Services(auth, idbase.Options{TokenTTL: a.rt.Server.TokenTTL,
-		Endpoints: []idbase.Endpoint{idbase.Compute, idbase.Identity, idbase.Image, idbase.Placement}})...)
+	services = append(services, people...)
 	services = append(services, image.New(image.Options{Logger: a.logger.Named("image")})...)
 	services = append(services, placement.Services()...)
 	services = append(services, native.Services(native.Options{Auth: auth, Version: version.Get().Version, Metrics: scrape,
 		Notifications: notificationSettings(a.rt.Server.Notifications)})...)
-	services = append(services, native.BootstrapService(), native.MonitorService(a.logger))
-	return httpapi.NewHandler(a.server, services, httpapi.Options{Logger: a.logger.Named("http"), Auth: auth, Metrics: counts,
-		Policy: a.policy.live})
+	services = append(services, native.MonitorService(a.logger))
+	options := httpapi.Options{Logger: a.logger.Named("http"), Auth: auth, Metrics: counts, Policy: a.policy.live}
+	if k := &a.rt.Server.Identity.Keystone; k.AuthURL != "" {
+		options.AuthURL = k.AuthURL
+	}
+	return httpapi.NewHandler(a.server, services, options)
+}
+
+// people returns who checks tokens, and the services by which users and tokens are made: none where that is a Keystone's.
+func (a *agent) people() (httpapi.Authenticator, []*httpapi.Service, error) {
+	if k := &a.rt.Server.Identity.Keystone; k.AuthURL != "" {
+		auth, err := k.authenticator(a.logger.Named("keystone"))
+		return auth, nil, err
+	}
+	auth, o := token.NewAuthenticator(a.server, nil), a.rt.Server.Identity.Options()
+	o.TokenTTL, o.Endpoints = a.rt.Server.TokenTTL, []idbase.Endpoint{idbase.Compute, idbase.Identity, idbase.Image, idbase.Placement}
+	return auth, append(identity.Services(auth, o), native.BootstrapService()), nil
 }

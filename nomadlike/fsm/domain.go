@@ -15,7 +15,7 @@ var DomainWrite = registerOnce(64, "domain-write", func(tx *state.Txn, r *struct
 		return nil, err
 	}
 	if other := tx.DomainByName(d.Name); other != nil && other.ID != d.ID {
-		return nil, duplicate("domain", d.Name)
+		return nil, structs.Errorf(structs.KindConflict, "Conflict occurred attempting to store project - it is not permitted to have two projects acting as domains with the same name: %s.", d.Name)
 	}
 	tx.PutDomain(d)
 	return d, nil

@@ -48,8 +48,9 @@ func TestIdentityRules(t *testing.T) {
 		{"its name in another", propose(w, fsm.ProjectWrite, &structs.ProjectWriteRequest{Project: structs.Project{ID: "q", DomainID: "e", Name: "p", Enabled: true}}), done},
 		{"below what is in another domain", propose(w, fsm.ProjectWrite, &structs.ProjectWriteRequest{Project: structs.Project{ID: "r", DomainID: "d", ParentID: "q", Name: "r"}}), structs.KindInvalid},
 		{"below what is not", propose(w, fsm.ProjectWrite, &structs.ProjectWriteRequest{Project: structs.Project{ID: "r", DomainID: "d", ParentID: "z", Name: "r"}}), structs.KindNotFound},
-		{"below p", propose(w, fsm.ProjectWrite, &structs.ProjectWriteRequest{Project: structs.Project{ID: "r", DomainID: "d", ParentID: "p", Name: "r", Enabled: true}, MaxDepth: 3}), done},
-		{"too deep", propose(w, fsm.ProjectWrite, &structs.ProjectWriteRequest{Project: structs.Project{ID: "s", DomainID: "d", ParentID: "r", Name: "s"}, MaxDepth: 3}), structs.KindForbidden},
+		{"below p", propose(w, fsm.ProjectWrite, &structs.ProjectWriteRequest{Project: structs.Project{ID: "r", DomainID: "d", ParentID: "p", Name: "r", Enabled: true}, MaxDepth: 2}), done},
+		{"too deep", propose(w, fsm.ProjectWrite, &structs.ProjectWriteRequest{Project: structs.Project{ID: "s", DomainID: "d", ParentID: "r", Name: "s"}, MaxDepth: 2}), structs.KindForbidden},
+		{"p is above what is enabled", propose(w, fsm.ProjectWrite, &structs.ProjectWriteRequest{Project: structs.Project{ID: "p", DomainID: "d", Name: "P"}, Index: w.store.Snapshot().Project("p").ModifyIndex}), structs.KindForbidden},
 		{"from an old version", propose(w, fsm.ProjectWrite, &structs.ProjectWriteRequest{Project: structs.Project{ID: "r", DomainID: "d", ParentID: "p", Name: "r"}, Index: 1}), structs.KindConflict},
 		{"to another parent", propose(w, fsm.ProjectWrite, &structs.ProjectWriteRequest{Project: structs.Project{ID: "r", DomainID: "d", Name: "r"}, Index: w.store.Snapshot().Project("r").ModifyIndex}), structs.KindForbidden},
 		{"p has r below it", propose(w, fsm.ProjectDelete, &structs.ProjectDeleteRequest{ID: "p"}), structs.KindForbidden},
@@ -134,7 +135,7 @@ func TestIdentityLives(t *testing.T) {
 				return propose(w, fsm.DomainDelete, &structs.DomainDeleteRequest{ID: structs.DomainID(some("d"))})
 			},
 			func(r state.Reader) error {
-				p := structs.Project{ID: structs.ProjectID(some("p")), DomainID: structs.DomainID(some("d")), ParentID: structs.ProjectID(maybe(some("p"))), Name: some("n"), Enabled: true}
+				p := structs.Project{ID: structs.ProjectID(some("p")), DomainID: structs.DomainID(some("d")), ParentID: structs.ProjectID(maybe(some("p"))), Name: some("n"), Enabled: rapid.Bool().Draw(rt, "on")}
 				var at uint64
 				if old := r.Project(p.ID); old != nil {
 					at = old.ModifyIndex
@@ -146,6 +147,9 @@ func TestIdentityLives(t *testing.T) {
 			},
 			func(r state.Reader) error {
 				u := structs.User{ID: structs.UserID(some("u")), DomainID: structs.DomainID(some("d")), Name: some("n")}
+				if p := r.Project(structs.ProjectID(some("p"))); p != nil {
+					u.DefaultProjectID = p.ID
+				}
 				var at uint64
 				if old := r.User(u.ID); old != nil {
 					at = old.ModifyIndex
@@ -254,11 +258,13 @@ func checkIdentities(t require.TestingT, r state.Reader) {
 		require.NotNil(t, r.Domain(v.DomainID))
 		if v.ParentID != "" {
 			require.Equal(t, v.DomainID, r.Project(v.ParentID).DomainID)
+			require.True(t, r.Project(v.ParentID).Enabled || !v.Enabled, "%s is enabled below a disabled one", v.ID)
 		}
 	}
 	for v := range r.Users() {
 		once("user", v.DomainID, v.Name)
 		require.NotNil(t, r.Domain(v.DomainID))
+		require.True(t, v.DefaultProjectID == "" || r.Project(v.DefaultProjectID) != nil)
 		for m := range r.MembershipsOfUser(v.ID) {
 			require.NotNil(t, r.Group(m.GroupID))
 		}

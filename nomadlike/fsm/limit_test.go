@@ -14,7 +14,7 @@ func TestQuotasReadLimits(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 0)
 	require.NoError(t, propose(w, fsm.ClusterSettingsSet, &structs.ClusterSettingsRequest{Settings: structs.ClusterSettings{Region: "here", DefaultQuota: structs.DefaultQuotaLimits()}}))
-	require.NoError(t, propose(w, fsm.DomainWrite, &structs.DomainWriteRequest{Domain: structs.Domain{ID: "d", Name: "d"}}))
+	require.NoError(t, propose(w, fsm.DomainWrite, &structs.DomainWriteRequest{Domain: structs.Domain{ID: "d", Name: "d", Enabled: true}}))
 	for _, id := range []structs.ProjectID{"p", "q"} {
 		require.NoError(t, propose(w, fsm.ProjectWrite, &structs.ProjectWriteRequest{Project: structs.Project{ID: id, DomainID: "d", Name: string(id)}}))
 	}

@@ -49,7 +49,7 @@ func dropRole(tx *state.Txn, id structs.RoleID) {
 			t := *old
 			t.RoleIDs = left
 			if tx.PutTrust(&t); len(left) == 0 {
-				tx.DeleteTrust(t.ID)
+				dropTrust(tx, t.ID)
 			}
 		}
 	}

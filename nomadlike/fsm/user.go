@@ -51,7 +51,7 @@ func dropUser(tx *state.Txn, id structs.UserID) {
 		tx.DeleteAccessRule(a.ID)
 	}
 	for _, t := range slices.Concat(slices.Collect(tx.TrustsOfTrustor(id)), slices.Collect(tx.TrustsOfTrustee(id))) {
-		tx.DeleteTrust(t.ID)
+		dropTrust(tx, t.ID)
 	}
 	tx.DeleteUser(id)
 }
@@ -63,9 +63,12 @@ var UserLogin = registerOnce(70, "user-login", func(tx *state.Txn, r *structs.Us
 		return None{}, nil
 	}
 	u := *old
-	if r.Wrong {
+	switch {
+	case r.Wrong && r.Anew:
+		u.Failures, u.FailedAt = 1, r.At
+	case r.Wrong:
 		u.Failures, u.FailedAt = u.Failures+1, r.At
-	} else {
+	default:
 		u.Failures, u.FailedAt, u.ActiveAt = 0, 0, r.At
 	}
 	tx.PutUser(&u)

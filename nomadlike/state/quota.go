@@ -57,6 +57,7 @@ func (r Reader) unifiedQuotas(p structs.ProjectID) map[string]int64 {
 
 func quotaNames(limits map[string]int64) map[string]int64 {
 	var out map[string]int64
+	// order-free: each name is one resource's
 	for resource, n := range limits {
 		if name := structs.QuotaOfResource[resource]; name != "" {
 			if out == nil {

@@ -9,7 +9,13 @@ import (
 var trustTable = newTable("trusts", func(v *structs.Trust) []string { return []string{v.ID} },
 	index[structs.Trust]{"trustor", func(v *structs.Trust) []string { return []string{string(v.TrustorID)} }},
 	index[structs.Trust]{"trustee", func(v *structs.Trust) []string { return []string{string(v.TrusteeID)} }},
-	index[structs.Trust]{"project", func(v *structs.Trust) []string { return []string{string(v.ProjectID)} }})
+	index[structs.Trust]{"project", func(v *structs.Trust) []string { return []string{string(v.ProjectID)} }},
+	index[structs.Trust]{"redelegated", func(v *structs.Trust) []string {
+		if v.RedelegatedID == "" {
+			return nil
+		}
+		return []string{v.RedelegatedID}
+	}})
 
 // Trust returns a trust by id, or nil.
 func (r Reader) Trust(id string) *structs.Trust { return first(r, trustTable, id) }
@@ -30,6 +36,11 @@ func (r Reader) TrustsOfTrustee(u structs.UserID) iter.Seq[*structs.Trust] {
 // TrustsOnProject iterates over the trusts on a project, by id.
 func (r Reader) TrustsOnProject(p structs.ProjectID) iter.Seq[*structs.Trust] {
 	return prefix(r, trustTable, "project", string(p))
+}
+
+// TrustsOfTrust iterates over the trusts that were made with another, by id.
+func (r Reader) TrustsOfTrust(id string) iter.Seq[*structs.Trust] {
+	return prefix(r, trustTable, "redelegated", id)
 }
 
 // PutTrust writes a trust.

@@ -27,7 +27,8 @@ type AccessRule struct {
 	Path    string `codec:"path"` // * and {name} stand for a part, ** for the rest
 }
 
-// ApplicationCredentialCreateRequest makes a credential and those of its access rules that its user has not yet. KindConflict: the user has one of the name.
+// ApplicationCredentialCreateRequest makes a credential and those of its access rules that its user has not yet: in the credential's list the rule that the user
+// has stands for one that is the same. KindConflict: the user has a credential of the name.
 type ApplicationCredentialCreateRequest struct {
 	Credential ApplicationCredential `codec:"c"`
 	Rules      []AccessRule          `codec:"rules,omitempty"`

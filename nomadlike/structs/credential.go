@@ -12,6 +12,7 @@ type Credential struct {
 	TrustID   string    `codec:"trust,omitempty"` // what it was made with: its bearer has no more than that
 	AppCredID string    `codec:"appcred,omitempty"`
 	Extra     Extra     `codec:"extra,omitempty"`
+	LastStep  int64     `codec:"step,omitempty"` // of totp: the newest time step of which a passcode was taken
 }
 
 // CredentialWriteRequest makes a credential, or puts it in the place of the one of which Index is the ModifyIndex. KindConflict: the id is taken, or the
@@ -24,4 +25,10 @@ type CredentialWriteRequest struct {
 // CredentialDeleteRequest removes a credential.
 type CredentialDeleteRequest struct {
 	ID string `codec:"id"`
+}
+
+// TOTPUseRequest takes the passcode of a time step of a totp credential. KindUnauthorized: one of this step or a later one was taken already.
+type TOTPUseRequest struct {
+	ID   string `codec:"id"`
+	Step int64  `codec:"step"`
 }

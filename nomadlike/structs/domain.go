@@ -3,6 +3,16 @@ package structs
 // Extra is what the Identity API keeps of a thing without knowing what it means, as Keystone does: a JSON object with sorted keys, nil for none.
 type Extra []byte
 
+// Option is a resource option of Keystone's: one that was never said is not shown.
+type Option int8
+
+// What an option says.
+const (
+	Unsaid Option = iota
+	No
+	Yes
+)
+
 // Domain is a Keystone domain: what users, groups and projects belong to, and whose names are unique within it.
 type Domain struct {
 	Meta
@@ -11,7 +21,7 @@ type Domain struct {
 	Description string   `codec:"desc"`
 	Enabled     bool     `codec:"on"`
 	Tags        []string `codec:"tags,omitempty"` // sorted
-	Immutable   bool     `codec:"immutable,omitempty"`
+	Immutable   Option   `codec:"immutable,omitempty"`
 	TokensFrom  Time     `codec:"from,omitempty"` // tokens issued before it are void: when it was last disabled
 	Extra       Extra    `codec:"extra,omitempty"`
 }

@@ -7,7 +7,7 @@ type Role struct {
 	Name        string   `codec:"name"`          // unique in its domain, letter case ignored
 	DomainID    DomainID `codec:"dom,omitempty"` // "": of all domains
 	Description string   `codec:"desc,omitempty"`
-	Immutable   bool     `codec:"immutable,omitempty"`
+	Immutable   Option   `codec:"immutable,omitempty"`
 	Extra       Extra    `codec:"extra,omitempty"`
 }
 

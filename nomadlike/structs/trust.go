@@ -17,7 +17,8 @@ type Trust struct {
 	Extra         Extra     `codec:"extra,omitempty"`
 }
 
-// TrustCreateRequest makes a trust.
+// TrustCreateRequest makes a trust. One that was made with another gives no more than that, and may be handed on less often. KindNotFound: what it names is not
+// there; KindForbidden: the other trust may not be handed on.
 type TrustCreateRequest struct {
 	Trust Trust `codec:"t"`
 }

@@ -51,4 +51,5 @@ type UserLoginRequest struct {
 	ID    UserID `codec:"id"`
 	At    Time   `codec:"at"`
 	Wrong bool   `codec:"wrong,omitempty"`
+	Anew  bool   `codec:"anew,omitempty"` // of a wrong one: it is the first of a new count, for the time of a lockout is over
 }

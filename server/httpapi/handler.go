@@ -203,6 +203,10 @@ func (c *call) authenticate(m *rows) bool {
 	}
 	if text := c.r.Header.Get("X-Auth-Token"); text != "" && c.h.opts.Auth != nil {
 		t, err := c.h.opts.Auth.Verify(text)
+		if err == nil && !t.permits(c.service, c.r) {
+			c.unauthorized()
+			return false
+		}
 		if err == nil {
 			c.token, c.policy = c.h.underPolicy(c.service, t)
 			return true
@@ -248,7 +252,7 @@ func (m *rows) tokenless(r *http.Request) bool {
 
 // unauthorized is the token filter's answer, in Keystone's form whatever the service, as of keystonemiddleware.
 func (c *call) unauthorized() {
-	c.w.Header().Set("WWW-Authenticate", `Keystone uri="`+c.rootURL()+`/identity"`)
+	c.w.Header().Set("WWW-Authenticate", c.challenge())
 	style := KeystoneFaults
 	if c.service.Faults == NativeFaults {
 		style = NativeFaults
@@ -287,7 +291,7 @@ func (c *call) fault(err error) {
 		c.h.log.Debug("request cannot be answered now", "request_id", c.id, "route", c.route, "error", err)
 	}
 	if status == http.StatusUnauthorized && c.w.Header().Get("WWW-Authenticate") == "" {
-		c.w.Header().Set("WWW-Authenticate", `Keystone uri="`+c.rootURL()+`/identity"`)
+		c.w.Header().Set("WWW-Authenticate", c.challenge())
 	}
 	c.wrote(style.writeFault(c.w, f, c.id))
 }
@@ -303,6 +307,15 @@ func (c *call) wrote(err error) {
 		return
 	}
 	c.h.log.Debug("client did not take the answer", "request_id", c.id, "error", err)
+}
+
+// challenge says where tokens are to be had.
+func (c *call) challenge() string {
+	url := c.h.opts.AuthURL
+	if url == "" {
+		url = c.rootURL() + "/identity"
+	}
+	return `Keystone uri="` + url + `"`
 }
 
 // rootURL is scheme://host as the client reached it.

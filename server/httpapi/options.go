@@ -8,7 +8,7 @@ import (
 	"github.com/kilonova-cloud/kilonova/server/httpapi/policy"
 )
 
-// Authenticator verifies tokens. It does no I/O: it is asked on every request.
+// Authenticator verifies tokens. It is asked on every request: one that has to ask somebody else keeps the answers.
 type Authenticator interface {
 	// Verify returns whose token it is. An error of KindUnavailable, of a server that cannot verify tokens yet, is answered with 503; any other
 	// with 401, and its text with nothing.
@@ -28,6 +28,8 @@ type Options struct {
 	Metrics Metrics       // nil: none
 	// Policy are the rules in force for the services that follow a policy file; nil: the defaults.
 	Policy *policy.Live
+	// AuthURL is where clients get tokens, for those that come without; "" is the Identity service of this binary.
+	AuthURL string
 	// PublicURL is what links begin with ("https://cloud.example.org"); "" takes scheme and host from each request.
 	PublicURL string
 	// TrustForwarded takes X-Forwarded-Proto and X-Forwarded-Host for PublicURL "": set it only behind a proxy that sets them.

@@ -123,6 +123,8 @@ type Token struct {
 	TrustID             string // of a token that a trust made
 	ApplicationCredID   string // of one that an application credential made
 	ApplicationCredFree bool   // which is unrestricted
+	// AccessRules are the only requests that the token is for; nil is no such bound.
+	AccessRules []AccessRule
 
 	admin verdict // of a policy file's context_is_admin
 }

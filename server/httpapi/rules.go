@@ -179,8 +179,13 @@ func (r *Request) Sees(p structs.ProjectID) bool {
 
 // policyError is the service's own refusal.
 func (r *Request) policyError(rule Rule) error {
-	if r.Service != nil && r.Service.Faults == KeystoneFaults {
-		return structs.Errorf(structs.KindForbidden, "You are not authorized to perform the requested action: %s.", rule.Name())
+	if r.Service != nil {
+		switch r.Service.Faults {
+		case KeystoneFaults:
+			return structs.Errorf(structs.KindForbidden, "You are not authorized to perform the requested action: %s.", rule.Name())
+		case GlanceFaults:
+			return structs.Errorf(structs.KindForbidden, "You are not authorized to complete %s action.", rule.Name())
+		}
 	}
 	return structs.Errorf(structs.KindForbidden, "Policy doesn't allow %s to be performed.", rule.Name())
 }

@@ -27,6 +27,12 @@ func FuzzRequest(f *testing.F) {
 		{"GET", "/identity/v3/users?name=%ff&domain_id=default&enabled=x", ""}, {"GET", "/identity/v3/users/%00", ""}, {"GET", "/identity/v3/projects?limit=-1&marker=x", ""},
 		{"GET", "/identity/v3/role_assignments?user.id=a&scope.project.id=b&include_names=maybe&effective", ""}, {"GET", "/identity/v3/roles?name__contains=%zz", ""},
 		{"GET", "/identity", ""}, {"GET", "/identity/v3", ""}, {"PATCH", "/identity/v3/users/x", `{"user":{}}`}, {"GET", "/identity/v3/domains/..%2F..", ""},
+		{"POST", "/identity/v3/users", `{"user":{"name":"x","password":"y","options":{"multi_factor_auth_rules":[["a"]]},"federated":[],"email":1}}`}, {"POST", "/identity/v3/groups", `{"group":{"name":"x","domain_id":"default","y":null}}`},
+		{"POST", "/identity/v3/projects", `{"project":{"name":"x","parent_id":"default","tags":["a"],"options":{"immutable":null}}}`}, {"POST", "/identity/v3/projects", `{"project":{"name":"x","is_domain":"yes"}}`},
+		{"POST", "/identity/v3/domains", `{"domain":{"name":"x","explicit_domain_id":"0123456789abcdef0123456789abcdef"}}`}, {"PATCH", "/identity/v3/domains/default", `{"domain":{"enabled":"off"}}`},
+		{"PATCH", "/identity/v3/projects/default", `{"project":{"domain_id":null,"is_domain":true}}`}, {"PUT", "/identity/v3/projects/default/tags/%2c", ""}, {"PUT", "/identity/v3/projects/default/tags", `{"tags":["a"]}`},
+		{"GET", "/identity/v3/users?password_expires_at=lt:2030-01-01T00:00:00Z&limit=1&marker=x", ""}, {"GET", "/identity/v3/projects/default?subtree_as_ids&parents_as_list&include_limits", ""},
+		{"POST", "/identity/v3/users/x/password", `{"user":{"original_password":"a","password":"b"}}`}, {"GET", "/identity/v3/domains/default/config/ldap/url", ""}, {"PUT", "/identity/v3/groups/x/users/y", ""},
 	} {
 		f.Add(s.method, s.target, []byte(s.body), true)
 		f.Add(s.method, s.target, []byte(s.body), false)

@@ -50,6 +50,31 @@ server {
     token_ttl        = "5m"
   }
 
+  identity {
+    mode           = "keystone"
+    auth_url       = "https://keystone.example.org/v3"
+    username       = "kilonova"
+    password_file  = "DIR/keystone-password"
+    user_domain    = "Services"
+    project        = "service"
+    project_domain = "Services"
+    cache_time     = "1m"
+    ca_file        = "DIR/ca.pem"
+
+    lockout_failure_attempts           = 5
+    lockout_duration                   = "10m"
+    password_expires_days              = 90
+    minimum_password_age               = 1
+    unique_last_password_count         = 4
+    password_regex                     = "^(?=.*[0-9])(?=.*[a-z]).{10,}$"
+    password_regex_description         = "ten characters with a digit and a letter"
+    disable_user_account_days_inactive = 60
+    change_password_upon_first_use     = true
+    max_project_tree_depth             = 7
+    password_hash_rounds               = 11
+    password_checks_at_once            = 2
+  }
+
   notifications {
     enabled                = false
     notify_on_state_change = "vm_and_task_state"

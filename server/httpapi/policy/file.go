@@ -40,7 +40,7 @@ type override struct {
 // file is a policy file that has been read.
 type file struct {
 	rules   []override
-	dormant func(name string) bool // a rule of Nova's that nothing here asks
+	dormant func(name string) bool // a rule of Nova's or Glance's that nothing here asks
 }
 
 // Load reads a policy file in YAML or JSON. See Parse.
@@ -69,7 +69,7 @@ func Parse(name string, text []byte, defaults []Rule) (*Set, error) {
 
 // read turns a file's text into rules, each with its syntax checked.
 func read(name string, text []byte) (*file, error) {
-	f := &file{dormant: func(n string) bool { return novaRules[n] }}
+	f := &file{dormant: func(n string) bool { return novaRules[n] || glanceRules[n] }}
 	var wrong problems
 	if len(text) > maxFile {
 		wrong.add(name, "it is larger than %d bytes; only what differs from the defaults is right", maxFile)
@@ -219,7 +219,7 @@ func (f *file) overlay(defs map[string]*definition, wrong *problems) (notes []st
 		case referred[o.name]:
 			own = append(own, o)
 		case o.name == "default" || f.dormant(o.name):
-			notes = append(notes, fmt.Sprintf("%s: rule %s is Nova's, but nothing here asks it", o.where, o.name))
+			notes = append(notes, fmt.Sprintf("%s: rule %s is %s, but nothing here asks it", o.where, o.name, whose(o.name)))
 		default:
 			wrong.add(o.where, "there is no rule %q, and no other rule refers to it; %s", o.name, meant(o.name, defs))
 		}

@@ -23,7 +23,7 @@ type Options struct {
 	Passwords *Passwords    // nil: one of the defaults
 	Security  Security
 	Now       func() time.Time // nil: time.Now
-	// MaxProjectDepth is how deep projects may lie below each other, the domain counted (Keystone's max_project_tree_depth); 0 is 5.
+	// MaxProjectDepth is how deep projects may lie below each other, the domain not counted (Keystone's max_project_tree_depth); 0 is 5.
 	MaxProjectDepth int
 }
 

@@ -1,6 +1,8 @@
 package base
 
 import (
+	"encoding/json"
+
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
 )
@@ -16,11 +18,22 @@ func OrNull(s string) any {
 	return s
 }
 
-func options(immutable bool) map[string]any {
-	if immutable {
-		return map[string]any{"immutable": true}
+func options(immutable structs.Option) map[string]any {
+	if immutable == structs.Unsaid {
+		return map[string]any{}
 	}
-	return map[string]any{}
+	return map[string]any{"immutable": immutable == structs.Yes}
+}
+
+// OptionOf reads an option from a body: true, false, or null for one that is to be unsaid.
+func OptionOf(raw json.RawMessage) structs.Option {
+	switch string(raw) {
+	case "true":
+		return structs.Yes
+	case "false":
+		return structs.No
+	}
+	return structs.Unsaid
 }
 
 func list(s []string) []string {
@@ -47,6 +60,13 @@ func ViewDomain(r *httpapi.Request, d *structs.Domain) View {
 	v["id"], v["name"], v["description"], v["enabled"] = string(d.ID), d.Name, d.Description, d.Enabled
 	v["tags"], v["options"] = list(d.Tags), options(d.Immutable)
 	return v.Link(r, "domains", string(d.ID))
+}
+
+// ViewDomainProject is the project that a domain is, too: what is below no other.
+func ViewDomainProject(r *httpapi.Request, d *structs.Domain) View {
+	v := ViewDomain(r, d)
+	v["is_domain"], v["domain_id"], v["parent_id"] = true, nil, nil
+	return v.Link(r, "projects", string(d.ID))
 }
 
 // ViewRole is a role as the API shows it.

@@ -34,7 +34,7 @@ func Request(o Options) (*structs.IdentityUpsertRequest, error) {
 	roles := map[string]structs.RoleID{}
 	for _, name := range RoleNames {
 		roles[name] = structs.RoleID(nomadlike.NewHexID())
-		req.Roles = append(req.Roles, structs.Role{ID: roles[name], Name: name})
+		req.Roles = append(req.Roles, structs.Role{ID: roles[name], Name: name, Immutable: structs.Yes}) // as keystone-manage bootstrap makes them
 	}
 	if err := addUser(req, &o, cmp.Or(o.AdminUser, "admin"), cmp.Or(o.AdminProject, "admin"), o.AdminPassword, roles["admin"]); err != nil {
 		return nil, err

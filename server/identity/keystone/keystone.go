@@ -22,7 +22,7 @@ import (
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
 )
 
-// Defaults of Config.
+// What the configuration has unless it says otherwise, and what it does not say.
 const (
 	DefaultCacheTime = 300 * time.Second // keystonemiddleware's token_cache_time
 	DefaultTimeout   = 10 * time.Second
@@ -36,10 +36,10 @@ type Config struct {
 	AuthURL       string // its v3 endpoint, as clients have it
 	Username      string
 	Password      string
-	UserDomain    string // name; "" is Default
-	Project       string // name
-	ProjectDomain string // name; "" is Default
-	CacheTime     time.Duration
+	UserDomain    string            // name; "" is Default
+	Project       string            // name
+	ProjectDomain string            // name; "" is Default
+	CacheTime     time.Duration     // for how long Keystone's answers are believed; 0 asks each time
 	Timeout       time.Duration     // of one question
 	Transport     http.RoundTripper // nil: the default one
 	Logger        hclog.Logger
@@ -67,9 +67,6 @@ var _ httpapi.Authenticator = (*Authenticator)(nil)
 
 // New returns an authenticator. It asks nothing yet: a Keystone that is down when the agent starts is asked when the first token comes.
 func New(c Config) *Authenticator {
-	if c.CacheTime == 0 {
-		c.CacheTime = DefaultCacheTime
-	}
 	if c.Timeout == 0 {
 		c.Timeout = DefaultTimeout
 	}

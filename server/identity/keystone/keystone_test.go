@@ -60,7 +60,7 @@ func newWorld(t *testing.T, change ...func(*keystone.Config)) *world {
 	t.Helper()
 	w := &world{Cloud: identitytest.New(t, base.Options{TokenTTL: time.Hour})}
 	w.now = w.Now()
-	cfg := keystone.Config{AuthURL: "http://keystone.example.org/identity/v3", Username: "admin", Password: identitytest.AdminPassword, Project: "admin", Transport: w, Now: w.clock,
+	cfg := keystone.Config{AuthURL: "http://keystone.example.org/identity/v3", Username: "admin", Password: identitytest.AdminPassword, Project: "admin", Transport: w, Now: w.clock, CacheTime: keystone.DefaultCacheTime,
 		Logger: hclog.New(&hclog.LoggerOptions{Output: &w.log, Level: hclog.Trace})}
 	for _, f := range change {
 		f(&cfg)
@@ -184,7 +184,7 @@ func TestOneQuestion(t *testing.T) {
 func BenchmarkVerify(b *testing.B) {
 	w := &world{Cloud: identitytest.New(b, base.Options{TokenTTL: time.Hour})}
 	w.now = w.Now()
-	auth := keystone.New(keystone.Config{AuthURL: "http://keystone.example.org/identity/v3", Username: "admin", Password: identitytest.AdminPassword, Project: "admin", Transport: w, Now: w.clock})
+	auth := keystone.New(keystone.Config{AuthURL: "http://keystone.example.org/identity/v3", Username: "admin", Password: identitytest.AdminPassword, Project: "admin", Transport: w, Now: w.clock, CacheTime: time.Hour})
 	text := w.DemoToken()
 	b.ReportAllocs()
 	for b.Loop() {

@@ -33,7 +33,8 @@ func (s *session) client(ctx context.Context) (*gophercloud.ServiceClient, error
 		return nil, err
 	}
 	provider.ReauthFunc = nil // validate does it, so that a 401 of the token that is asked about is not taken for one of our own
-	s.own = &gophercloud.ServiceClient{ProviderClient: provider, Endpoint: gophercloud.NormalizeURL(s.cfg.AuthURL)}
+	s.own = &gophercloud.ServiceClient{ProviderClient: provider, Endpoint: gophercloud.NormalizeURL(s.cfg.AuthURL),
+		MoreHeaders: map[string]string{"OpenStack-Identity-Access-Rules": "1.0"}} // we hold tokens to their access rules: without it they are hidden from us
 	return s.own, nil
 }
 

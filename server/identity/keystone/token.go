@@ -26,8 +26,13 @@ type validated struct {
 	Roles     []named         `json:"roles"`
 	Trust     *named          `json:"OS-TRUST:trust"`
 	AppCred   *struct {
-		ID         string `json:"id"`
-		Restricted bool   `json:"restricted"`
+		ID          string `json:"id"`
+		Restricted  bool   `json:"restricted"`
+		AccessRules []struct {
+			Service string `json:"service"`
+			Method  string `json:"method"`
+			Path    string `json:"path"`
+		} `json:"access_rules"`
 	} `json:"application_credential"`
 }
 
@@ -66,6 +71,9 @@ func (v *validated) token() (*httpapi.Token, error) {
 	}
 	if v.AppCred != nil {
 		t.ApplicationCredID, t.ApplicationCredFree = v.AppCred.ID, !v.AppCred.Restricted
+		for _, x := range v.AppCred.AccessRules {
+			t.AccessRules = append(t.AccessRules, httpapi.AccessRule{Service: x.Service, Method: x.Method, Path: x.Path})
+		}
 	}
 	return t, nil
 }

@@ -124,7 +124,7 @@ func (f *fields) apply(r *httpapi.Request, x *structs.Role) error {
 		}
 	}
 	if f.Options != nil && len(f.Options.Immutable) > 0 {
-		x.Immutable = string(f.Options.Immutable) == "true"
+		x.Immutable = base.OptionOf(f.Options.Immutable)
 	}
 	x.Extra, err = base.ExtraOf(x.Extra, body, "id", "name", "description", "domain_id", "options")
 	return err
@@ -169,7 +169,7 @@ func (s *service) updateRole(r *httpapi.Request) (any, error) {
 		switch {
 		case in.DomainID != nil && structs.DomainID(*in.DomainID) != old.DomainID:
 			return nil, httpapi.BadRequest("domain_id cannot be changed: a role stays in its domain")
-		case old.Immutable && x.Immutable:
+		case old.Immutable == structs.Yes && (x.Immutable == structs.Yes || in.Name != nil || in.Description != nil):
 			return nil, base.Immutable("role", string(old.ID), false)
 		}
 		if _, err := fsm.RoleWrite.Propose(r.Context(), r.Core, &structs.RoleWriteRequest{Role: x, Index: old.ModifyIndex}); err != nil {
@@ -188,7 +188,7 @@ func (s *service) deleteRole(r *httpapi.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if x.Immutable {
+	if x.Immutable == structs.Yes {
 		return nil, base.Immutable("role", string(x.ID), true)
 	}
 	_, err = fsm.RoleDelete.Propose(r.Context(), r.Core, &structs.RoleDeleteRequest{ID: x.ID})

@@ -3,6 +3,7 @@ package token
 import (
 	"slices"
 
+	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
 	"github.com/kilonova-cloud/kilonova/nomadlike/state"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
@@ -87,6 +88,13 @@ func delegated(r state.Reader, t *httpapi.Token, c claims, now structs.Time) ([]
 		return nil, errInvalid
 	}
 	t.ApplicationCredID, t.ApplicationCredFree = a.ID, a.Unrestricted
+	for _, id := range a.AccessRules {
+		var rule httpapi.AccessRule // of one that is gone: for nothing
+		if x := r.AccessRule(id); x != nil {
+			rule = httpapi.AccessRule{Service: x.Service, Method: x.Method, Path: x.Path}
+		}
+		t.AccessRules = append(t.AccessRules, rule)
+	}
 	return among(r, a.RoleIDs, access.OnProject(r, c.user, r.Project(c.project))), nil
 }
 
@@ -97,29 +105,50 @@ func among(r state.Reader, ids []structs.RoleID, has []*structs.Role) []*structs
 	})
 }
 
-// trusted returns the roles of a token that a trust made, and has the token be the trustor's when the trust impersonates. The trustor must still have all that it
-// gave.
+// trusted returns the roles of a token that a trust made, and has the token be the trustor's when the trust impersonates. Whoever gave first must still have all
+// that was given, and every trust that this one was made with must still stand behind it.
 func trusted(r state.Reader, t *httpapi.Token, c claims, now structs.Time) ([]*structs.Role, error) {
 	trust := r.Trust(c.trust)
-	if trust == nil || trust.TrusteeID != c.user || trust.ProjectID != c.project || !trust.ExpiresAt.IsZero() && trust.ExpiresAt <= now {
+	if trust == nil || trust.TrusteeID != c.user || trust.ProjectID != c.project || c.project == "" {
 		return nil, errInvalid
 	}
-	trustor := holder(r, trust.TrustorID, c.issued)
-	if trustor == nil {
+	trustor, giver := holder(r, trust.TrustorID, c.issued), holder(r, firstGiver(r, trust, now), c.issued)
+	if trustor == nil || giver == nil {
 		return nil, errInvalid
 	}
 	t.TrustID = trust.ID
 	if trust.Impersonation {
 		t.UserID, t.UserName, t.UserDomain = trustor.ID, trustor.Name, trustor.DomainID
 	}
-	if c.project == "" {
-		return nil, errInvalid
-	}
-	has := access.OnProject(r, trustor.ID, r.Project(c.project))
-	for _, id := range trust.RoleIDs {
-		if !slices.ContainsFunc(has, func(h *structs.Role) bool { return h.ID == id }) {
+	has := access.OnProject(r, giver.ID, r.Project(c.project))
+	roles := access.Expand(r, trust.RoleIDs)
+	for _, x := range roles {
+		if !slices.ContainsFunc(has, func(h *structs.Role) bool { return h.ID == x.ID }) {
 			return nil, errInvalid
 		}
 	}
-	return access.Expand(r, trust.RoleIDs), nil
+	for _, id := range trust.RoleIDs {
+		if !slices.ContainsFunc(roles, func(x *structs.Role) bool { return x.ID == id }) {
+			return nil, errInvalid
+		}
+	}
+	return roles, nil
+}
+
+// firstGiver follows a trust to the user at the head of its chain, "" when the chain is broken: a trust is gone, is over, or does not allow what was made with it,
+// or one who handed it on is there no more.
+func firstGiver(r state.Reader, trust *structs.Trust, now structs.Time) structs.UserID {
+	for t := trust; ; {
+		if !t.ExpiresAt.IsZero() && t.ExpiresAt <= now || access.EnabledUser(r, t.TrusteeID) == nil {
+			return ""
+		}
+		if t.RedelegatedID == "" {
+			return t.TrustorID
+		}
+		from := r.Trust(t.RedelegatedID)
+		if from == nil || !fsm.HandsOn(from, t) { // each is handed on less often than that before it, so this ends
+			return ""
+		}
+		t = from
+	}
 }

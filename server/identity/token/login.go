@@ -3,8 +3,9 @@ package token
 import (
 	"context"
 	"slices"
-	"time"
 
+	"github.com/kilonova-cloud/kilonova/nomadlike"
+	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
 	"github.com/kilonova-cloud/kilonova/nomadlike/state"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
@@ -16,10 +17,11 @@ const subjectHeader = "X-Subject-Token"
 
 // proof is what a login has shown so far: each method adds to it, or refuses.
 type proof struct {
-	ctx context.Context
-	st  state.Reader
-	req *loginRequest
-	now structs.Time
+	ctx  context.Context
+	core nomadlike.Core
+	st   state.Reader
+	req  *loginRequest
+	now  structs.Time
 	claims
 }
 
@@ -34,11 +36,11 @@ func (p *proof) is(u structs.UserID) error {
 
 // methods are the ways to prove who one is, by their names. They are tried in the order in which methodNames has them.
 func (s *service) methods() map[string]func(*proof) error {
-	return map[string]func(*proof) error{"token": s.byToken, "password": s.byPassword}
+	return map[string]func(*proof) error{"token": s.byToken, "password": s.byPassword, "totp": s.byTOTP, "application_credential": s.byApplicationCredential}
 }
 
 // login is POST /auth/tokens. Whatever is wrong with user, password, token or project, the answer is the same 401: it does not tell
-// which of them exist. A server that knows of none at all says so.
+// which of them exist. A server that knows of none at all says so. Logins by another identity provider (OS-FEDERATION) would be a method more.
 func (s *service) login(r *httpapi.Request) (any, error) {
 	req, err := parseLogin(r.Body)
 	if err != nil {
@@ -48,26 +50,95 @@ func (s *service) login(r *httpapi.Request) (any, error) {
 	if err := ready(st); err != nil {
 		return nil, err
 	}
-	p := &proof{ctx: r.Context(), st: st, req: req, now: s.opts.Time()}
+	p := &proof{ctx: r.Context(), core: r.Core, st: st, req: req, now: s.opts.Time()}
 	p.claims = claims{issued: p.now, expires: p.now.Add(s.opts.TokenTTL), audit: newAuditID()}
 	if err := s.prove(p); err != nil {
 		return nil, err
 	}
+	if text := r.Header.Get(receiptHeader); text != "" {
+		if err := s.takeReceipt(p, text); err != nil {
+			return nil, err
+		}
+	}
+	if !enough(st.User(p.user), p.claims.methods) {
+		return s.giveReceipt(r, p)
+	}
 	if err := req.scope.settle(st, &p.claims); err != nil {
 		return nil, err
 	}
-	t, err := bind(st, p.claims, p.now)
+	text, body, err := s.issue(r, st, p.claims)
 	if err != nil {
 		return nil, err
 	}
-	text, err := s.auth.sign(st, p.claims)
-	if err != nil {
-		return nil, err
-	}
+	s.succeeded(p)
 	h := r.Writer.Header()
 	h.Set(subjectHeader, text)
 	h.Set("Vary", "X-Auth-Token")
-	return s.tokenBody(r, st, verified{t, p.claims}), nil
+	return body, nil
+}
+
+// issue makes the token that claims ask for, and what the API says of it. A token of a trust takes one of its uses.
+func (s *service) issue(r *httpapi.Request, st state.Reader, c claims) (string, any, error) {
+	c.expires = ends(st, c)
+	t, err := bind(st, c, c.issued)
+	if err != nil {
+		if c.trust != "" && structs.IsKind(err, structs.KindUnauthorized) { // as Keystone: it is the trust that does not hold, or is another's
+			err = httpapi.Forbidden("You are not authorized to perform the requested action.")
+		}
+		return "", nil, err
+	}
+	text, err := s.auth.sign(st, c)
+	if err != nil {
+		return "", nil, err
+	}
+	if trust := st.Trust(c.trust); trust != nil && trust.RemainingUses != nil {
+		_, err := fsm.TrustUse.Propose(r.Context(), r.Core, &structs.TrustUseRequest{ID: trust.ID, At: c.issued})
+		if structs.IsKind(err, structs.KindNotFound) {
+			err = errInvalid
+		}
+		if err != nil {
+			return "", nil, err
+		}
+	}
+	return text, s.tokenBody(r, st, verified{t, c}), nil
+}
+
+// ends is when a token ends: never after what it stands on.
+func ends(st state.Reader, c claims) structs.Time {
+	at := c.expires
+	if a := st.ApplicationCredential(c.appCred); a != nil && !a.ExpiresAt.IsZero() {
+		at = min(at, a.ExpiresAt)
+	}
+	if t := st.Trust(c.trust); t != nil && !t.ExpiresAt.IsZero() {
+		at = min(at, t.ExpiresAt)
+	}
+	return at
+}
+
+// Issuer makes tokens for those that another room has made sure of. Its tokens hold as those of a login do: no more than their bearer has, from one use to the
+// next.
+type Issuer struct{ s *service }
+
+// NewIssuer returns an issuer.
+func NewIssuer(auth *Authenticator, o base.Options) Issuer {
+	return Issuer{&service{auth, o.WithDefaults()}}
+}
+
+// Known is who a room has made sure of.
+type Known struct {
+	User    structs.UserID // of a trust the trustee
+	Project structs.ProjectID
+	Trust   string // what it acts with
+	AppCred string
+	Methods []string
+}
+
+// Issue makes a token and the body that describes it.
+func (i Issuer) Issue(r *httpapi.Request, who Known) (text string, body any, err error) {
+	st := r.Core.Stale()
+	now := i.s.opts.Time()
+	return i.s.issue(r, st, claims{user: who.User, project: who.Project, trust: who.Trust, appCred: who.AppCred, methods: who.Methods,
+		issued: now, expires: now.Add(i.s.opts.TokenTTL), audit: newAuditID()})
 }
 
 // prove checks who asks, by every method that the request names.
@@ -77,6 +148,9 @@ func (s *service) prove(p *proof) error {
 		if methods[m] == nil {
 			return structs.Errorf(structs.KindUnauthorized, "Attempted to authenticate with an unsupported method.")
 		}
+	}
+	if slices.Contains(p.req.methods, "application_credential") && p.req.scope.explicit {
+		return structs.Errorf(structs.KindUnauthorized, "Error authenticating with application credential: Application credentials cannot request a scope.")
 	}
 	for _, m := range methodNames {
 		if !slices.Contains(p.req.methods, m) {
@@ -101,6 +175,9 @@ func (s *service) byToken(p *proof) error {
 		return missing("id", "token")
 	}
 	v, err := s.auth.verify(in.ID)
+	if structs.IsKind(err, structs.KindUnauthorized) { // Keystone's word for a token that is none, here too
+		return httpapi.NotFound("Failed to validate token")
+	}
 	if err != nil {
 		return err
 	}
@@ -125,53 +202,66 @@ func forbiddenAction(action string) error {
 	return httpapi.Forbidden("You are not authorized to perform the requested action: %s.", action)
 }
 
-// passwordWait is how long a password waits for its turn to be hashed before the client is told to come back.
-const passwordWait = 10 * time.Second
-
-// byPassword compares a password. A user that does not exist, is disabled or has no password costs the same work as a wrong password.
-func (s *service) byPassword(p *proof) error {
+// byApplicationCredential compares a credential's secret. One that is not there costs the same work as a wrong secret.
+func (s *service) byApplicationCredential(p *proof) error {
 	var in struct {
-		User struct {
-			ref
-			Password string `json:"password"`
-		} `json:"user"`
+		ID     string `json:"id"`
+		Name   string `json:"name"`
+		Secret string `json:"secret"`
+		User   *ref   `json:"user"`
 	}
-	if err := p.req.decode("password", &in); err != nil {
+	if err := p.req.decode("application_credential", &in); err != nil {
 		return err
 	}
-	u, err := userOf(p.st, &in.User.ref)
+	var c *structs.ApplicationCredential
+	switch {
+	case in.ID != "":
+		c = p.st.ApplicationCredential(in.ID)
+	case in.Name == "":
+		return missing("name or ID", "application credential")
+	case in.User == nil:
+		return missing("user", "application credential")
+	default:
+		u, err := userOf(p.st, in.User)
+		if err != nil {
+			return err
+		}
+		if u != nil {
+			c = credentialNamed(p.st, u.ID, in.Name)
+		}
+	}
+	var hash []byte
+	if c != nil {
+		hash = c.SecretHash
+	}
+	right, err := s.compare(p.ctx, hash, in.Secret, usualCost(p.st))
 	if err != nil {
 		return err
 	}
-	if err := s.checkPassword(p.ctx, p.st, u, in.User.Password); err != nil {
-		return err
+	if !right || !s.alive(p.st.User(c.UserID), p) || !c.ExpiresAt.IsZero() && c.ExpiresAt <= p.now {
+		return errInvalid
 	}
-	return p.is(u.ID)
+	p.appCred, p.project = c.ID, c.ProjectID
+	return p.is(c.UserID)
 }
 
-func (s *service) checkPassword(ctx context.Context, st state.Reader, u *structs.User, password string) error {
-	ctx, cancel := context.WithTimeout(ctx, passwordWait)
-	defer cancel()
-	var hash []byte
-	if u != nil {
-		hash = u.PasswordHash
-	}
-	right, err := s.opts.Passwords.Matches(ctx, hash, password, usualCost(st))
-	if err != nil {
-		return err
-	}
-	if !right || access.EnabledUser(st, u.ID) == nil {
-		return errInvalid
+func credentialNamed(st state.Reader, u structs.UserID, name string) *structs.ApplicationCredential {
+	for c := range st.ApplicationCredentialsOfUser(u) {
+		if c.Name == name {
+			return c
+		}
 	}
 	return nil
 }
 
-// usualCost is the cost of the hashes that there are: that of the first user that has one.
-func usualCost(st state.Reader) int {
-	for u := range st.Users() {
-		if c := base.UsualCost(u.PasswordHash); c > 0 {
-			return c
-		}
-	}
-	return 0
+// alive reports whether a user is there, enabled, and active enough to be.
+func (s *service) alive(u *structs.User, p *proof) bool {
+	return u != nil && access.EnabledUser(p.st, u.ID) != nil && !s.opts.Security.Inactive(u, p.now)
+}
+
+// compare compares a secret with its hash, in its turn.
+func (s *service) compare(ctx context.Context, hash []byte, secret string, usual int) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, passwordWait)
+	defer cancel()
+	return s.opts.Passwords.Matches(ctx, hash, secret, usual)
 }

@@ -67,6 +67,9 @@ func parseLogin(body []byte) (*loginRequest, error) {
 			req.methods = append(req.methods, m)
 		}
 	}
+	if methods != nil && len(methods) == 0 {
+		return nil, errInvalid // no method is one that does not suffice
+	}
 	if len(req.methods) == 0 {
 		return nil, missing("methods", "auth.identity")
 	}
@@ -197,7 +200,10 @@ func (w *wanted) settle(st state.Reader, c *claims) error {
 		c.project = p.ID
 	case w.trust != "":
 		t := st.Trust(w.trust)
-		if t == nil {
+		if t == nil || !t.ExpiresAt.IsZero() && t.ExpiresAt <= c.issued || t.RemainingUses != nil && *t.RemainingUses <= 0 {
+			return errInvalid
+		}
+		if t.ProjectID != "" && access.EnabledProject(st, t.ProjectID) == nil {
 			return errInvalid
 		}
 		c.trust, c.project = t.ID, t.ProjectID

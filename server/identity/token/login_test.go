@@ -79,7 +79,7 @@ func TestRefusals(t *testing.T) {
 		"unknown project":       {passwordBody("demo", demoPassword, `{"project":{"id":"nope"}}`), 401, generic401},
 		"foreign project":       {passwordBody("demo", demoPassword, `{"project":{"id":"`+string(w.admin.DefaultProjectID)+`"}}`), 401, generic401},
 		"longer than bcrypt's":  {passwordBody("demo", demoPassword+strings.Repeat("x", 80), ""), 401, generic401},
-		"unknown token":         {`{"auth":{"identity":{"methods":["token"],"token":{"id":"gAAAAwr0ng"}}}}`, 401, generic401},
+		"unknown token":         {`{"auth":{"identity":{"methods":["token"],"token":{"id":"gAAAAwr0ng"}}}}`, 404, "Failed to validate token"},
 		"domain scope":          {passwordBody("demo", demoPassword, `{"domain":{"id":"default"}}`), 401, generic401},
 		"unknown domain scope":  {passwordBody("demo", demoPassword, `{"domain":{"name":"none"}}`), 401, generic401},
 		"system scope":          {passwordBody("demo", demoPassword, `{"system":{"all":true}}`), 401, generic401},

@@ -1,10 +1,10 @@
 package token
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
+	"strings"
 
 	"github.com/hashicorp/go-msgpack/v2/codec"
 
@@ -183,12 +183,16 @@ func (v *verified) chain() string {
 	return v.audit
 }
 
-// cleanBase64 refuses what the decoder would skip, so that one token has one spelling.
+// cleanBase64 refuses what the decoder would pass over, so that one token has one spelling.
 func cleanBase64(s string) bool {
-	return len(s) <= maxTokenLength && bytes.IndexFunc([]byte(s), func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
-	}) < 0
+	if len(s) > maxTokenLength || strings.ContainsAny(s, "\r\n") {
+		return false
+	}
+	_, err := strictBase64.DecodeString(s)
+	return err == nil
 }
+
+var strictBase64 = base64.RawURLEncoding.Strict()
 
 // maxTokenLength bounds what is decoded at all; ours have about 200 bytes.
 const maxTokenLength = 1024

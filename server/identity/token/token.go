@@ -3,6 +3,7 @@ package token
 import (
 	"net/http"
 	"slices"
+	"strconv"
 
 	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
 	"github.com/kilonova-cloud/kilonova/nomadlike/state"
@@ -85,9 +86,27 @@ type trustView struct {
 }
 
 type appCredView struct {
-	ID         string `json:"id"`
-	Name       string `json:"name"`
-	Restricted bool   `json:"restricted"`
+	ID          string           `json:"id"`
+	Name        string           `json:"name"`
+	Restricted  bool             `json:"restricted"`
+	AccessRules []accessRuleView `json:"access_rules,omitempty"`
+}
+
+type accessRuleView struct {
+	ID      string `json:"id"`
+	Service string `json:"service"`
+	Path    string `json:"path"`
+	Method  string `json:"method"`
+}
+
+func viewAppCred(st state.Reader, c *structs.ApplicationCredential) *appCredView {
+	v := &appCredView{ID: c.ID, Name: c.Name, Restricted: !c.Unrestricted}
+	for _, id := range c.AccessRules {
+		if x := st.AccessRule(id); x != nil {
+			v.AccessRules = append(v.AccessRules, accessRuleView{x.ID, x.Service, x.Path, x.Method})
+		}
+	}
+	return v
 }
 
 func domainNamed(st state.Reader, id structs.DomainID) named {
@@ -130,7 +149,7 @@ func (s *service) tokenBody(r *httpapi.Request, st state.Reader, v verified) any
 		out.Trust = &trustView{trust.ID, idOnly{string(trust.TrustorID)}, idOnly{string(trust.TrusteeID)}, trust.Impersonation}
 	}
 	if c := st.ApplicationCredential(t.ApplicationCredID); c != nil {
-		out.AppCred = &appCredView{c.ID, c.Name, !c.Unrestricted}
+		out.AppCred = viewAppCred(st, c)
 	}
 	if !r.URL.Query().Has("nocatalog") {
 		c := catalog.For(r, st, s.opts.Endpoints, t)
@@ -164,10 +183,19 @@ func (s *service) validate(r *httpapi.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if v.token.AccessRules != nil && !knowsAccessRules(r) {
+		return nil, httpapi.NotFound("Failed to validate token")
+	}
 	h := r.Writer.Header()
 	h.Set(subjectHeader, r.Header.Get(subjectHeader))
 	h.Set("Vary", "X-Auth-Token")
 	return s.tokenBody(r, r.Core.Stale(), v), nil
+}
+
+// knowsAccessRules reports whether the service that asks what a token is would heed its access rules. To one that would not, such a token is none.
+func knowsAccessRules(r *httpapi.Request) bool {
+	version, err := strconv.ParseFloat(r.Header.Get("OpenStack-Identity-Access-Rules"), 64)
+	return err == nil && version >= 1
 }
 
 func (s *service) revoke(r *httpapi.Request) (any, error) {
@@ -179,13 +207,13 @@ func (s *service) revoke(r *httpapi.Request) (any, error) {
 	return nil, err
 }
 
-// showCatalog is the catalog of a token that is for something.
+// showCatalog is the catalog of a token on a project; other tokens have theirs in the answer that they came with.
 func (s *service) showCatalog(r *httpapi.Request) (any, error) {
 	t := r.Token
-	if t.ProjectID == "" && t.DomainID == "" && !t.System {
-		return nil, forbiddenAction("identity:get_auth_catalog")
+	if t.ProjectID == "" {
+		return nil, httpapi.Forbidden("A project-scoped token is required to produce a service catalog.")
 	}
-	return map[string]any{"catalog": catalog.For(r, r.Core.Stale(), s.opts.Endpoints, t), "links": map[string]any{"self": r.Self("auth", "catalog"), "previous": nil, "next": nil}}, nil
+	return map[string]any{"catalog": catalog.For(r, r.Core.Stale(), s.opts.Endpoints, t), "links": map[string]any{"self": r.Self("auth", "catalog")}}, nil
 }
 
 // ownProjects are those that the caller has a role on; of a token that was delegated, no more than the project that it is for.

@@ -1,0 +1,54 @@
+package token
+
+import (
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+	"github.com/kilonova-cloud/kilonova/server/identity/base"
+)
+
+// BenchmarkLogin is a login with a password from request to answer, catalog and all: with the cheapest hash, which is the rest of the work, and with the default.
+func BenchmarkLogin(b *testing.B) {
+	for name, cost := range map[string]int{"cheap": bcrypt.MinCost, "default": bcrypt.DefaultCost} {
+		b.Run(name, func(b *testing.B) {
+			w := newWorld(b)
+			u := w.demo
+			var err error
+			if u.PasswordHash, err = base.HashPassword(demoPassword, cost); err != nil {
+				b.Fatal(err)
+			}
+			w.upsert(&structs.IdentityUpsertRequest{Users: []structs.User{u}})
+			body := passwordBody("demo", demoPassword, "")
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					r := httptest.NewRequest("POST", "/identity/v3/auth/tokens", strings.NewReader(body))
+					rec := httptest.NewRecorder()
+					if w.handler.ServeHTTP(rec, r); rec.Code != 201 {
+						b.Fatal(rec.Code, rec.Body)
+					}
+				}
+			})
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "logins/s")
+		})
+	}
+}
+
+// BenchmarkIssue is a token from a token: no password is hashed.
+func BenchmarkIssue(b *testing.B) {
+	w := newWorld(b)
+	body := `{"auth":{"identity":{"methods":["token"],"token":{"id":"` + w.issue(w.demo) + `"}},"scope":{"project":{"id":"` + string(w.demo.DefaultProjectID) + `"}}}}`
+	b.ReportAllocs()
+	for b.Loop() {
+		r := httptest.NewRequest("POST", "/identity/v3/auth/tokens", strings.NewReader(body))
+		rec := httptest.NewRecorder()
+		if w.handler.ServeHTTP(rec, r); rec.Code != 201 {
+			b.Fatal(rec.Code, rec.Body)
+		}
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
+}

@@ -51,6 +51,7 @@ type ServerConfig struct {
 	Scheduler     *SchedulerConfig     `hcl:"scheduler,block"`
 	Notifications *NotificationsConfig `hcl:"notifications,block"`
 	Consoles      *ConsolesConfig      `hcl:"consoles,block"`
+	Image         *ImageConfig         `hcl:"image,block"`
 	Identity      *IdentityConfig      `hcl:"identity,block"`
 }
 
@@ -78,6 +79,46 @@ type IdentityConfig struct {
 	MaxProjectDepth     *int    `hcl:"max_project_tree_depth,optional"`
 	HashRounds          *int    `hcl:"password_hash_rounds,optional"`    // bcrypt's cost
 	ChecksAtOnce        *int    `hcl:"password_checks_at_once,optional"` // 0: half of the processors
+}
+
+// ImageConfig is the image block within server: what the images of every project may come to, by the names of Glance's limits (-1 is no limit), how data may arrive
+// by an import, and where they are kept.
+type ImageConfig struct {
+	SizeTotal      *int `hcl:"image_size_total,optional"`      // MiB of data
+	StageTotal     *int `hcl:"image_stage_total,optional"`     // MiB of data that are staged
+	CountTotal     *int `hcl:"image_count_total,optional"`     // images
+	CountUploading *int `hcl:"image_count_uploading,optional"` // images whose data are arriving
+
+	ImportMethods []string           `hcl:"enabled_import_methods,optional"`
+	TaskTTL       *string            `hcl:"task_time_to_live,optional"` // of the record of an import that has ended
+	DefaultStore  *string            `hcl:"default_store,optional"`
+	WebDownload   *WebDownloadConfig `hcl:"web_download,block"`
+	S3            []*S3StoreConfig   `hcl:"s3,block"`
+}
+
+// WebDownloadConfig is the web_download block within image: what users may have the servers fetch, by the names of Glance's [import_filtering_opts].
+type WebDownloadConfig struct {
+	AllowedSchemes    []string `hcl:"allowed_schemes,optional"`
+	DisallowedSchemes []string `hcl:"disallowed_schemes,optional"`
+	AllowedHosts      []string `hcl:"allowed_hosts,optional"`
+	DisallowedHosts   []string `hcl:"disallowed_hosts,optional"`
+	AllowedPorts      []int    `hcl:"allowed_ports,optional"`
+	DisallowedPorts   []int    `hcl:"disallowed_ports,optional"`
+	AllowedNetworks   []string `hcl:"allowed_networks,optional"` // inside networks that may be reached
+}
+
+// S3StoreConfig is an s3 block within image: a store of images in a bucket of an S3-compatible server.
+type S3StoreConfig struct {
+	Name          string  `hcl:"name,label"`
+	Description   *string `hcl:"description,optional"`
+	Endpoint      *string `hcl:"endpoint,optional"`
+	Bucket        *string `hcl:"bucket,optional"`
+	Region        *string `hcl:"region,optional"`
+	AccessKey     *string `hcl:"access_key,optional"`
+	SecretKey     *string `hcl:"secret_key,optional" secret:"true"`
+	SecretKeyFile *string `hcl:"secret_key_file,optional"`
+	PathStyle     *bool   `hcl:"path_style,optional"`
+	Prefix        *string `hcl:"prefix,optional"`
 }
 
 // ConsolesConfig is the consoles block within server: where browsers reach the proxies of remote consoles. A kind without a URL cannot be asked for.

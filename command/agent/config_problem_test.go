@@ -53,6 +53,15 @@ var refusals = []struct {
 		`6,5: server.consoles.vnc_url: "consoles:6080" is no URL of a page`, `7,5: server.consoles.serial_url: "http://c/" is no URL of a web socket`,
 		`8,5: server.consoles.mks_url: "https:///x" is no URL of a page`, `9,5: server.consoles.spice_url: "http://c/#a" has a fragment`,
 		"10,5: server.consoles.token_ttl: 0s is too short"}},
+	{"image limits", "data_dir = \"DIR/data\"\nserver {\n  enabled = true\n  bootstrap_expect = 1\n  image {\n    image_size_total = -2\n    image_count_total = 0\n    image_count_uploading = -1\n  }\n}",
+		[]string{"6,5: server.image.image_size_total: -2 is too small; -1 or more is right"}},
+	{"imports and stores", "data_dir = \"DIR/data\"\nserver {\n  enabled = true\n  bootstrap_expect = 1\n  image {\n    enabled_import_methods = [\"glance-download\"]\n    task_time_to_live = \"1s\"\n    default_store = \"none\"\n" +
+		"    web_download {\n      allowed_schemes = [\"ftp\"]\n      allowed_hosts = [\"0x7f.1\"]\n      disallowed_ports = [0]\n      allowed_networks = [\"10.1.2.3/8\"]\n    }\n" +
+		"    s3 \"servers\" {\n      endpoint = \"s3.example.org\"\n      secret_key = \"hunter2\"\n    }\n  }\n}",
+		[]string{`6,5: server.image.enabled_import_methods: "glance-download" is not known`, "7,5: server.image.task_time_to_live: 1s is too short", `8,5: server.image.default_store: there is no store "none"`,
+			`10,7: server.image.web_download.allowed_schemes: "ftp" cannot be fetched`, `11,7: server.image.web_download.allowed_hosts: "0x7f.1" is no name`, "12,7: server.image.web_download.disallowed_ports: 0 is no port",
+			`13,7: server.image.web_download.allowed_networks: "10.1.2.3/8" is no network`, `15,5: server.image.s3 "servers": is what the servers' own store is called`,
+			`16,7: server.image.s3 "servers".endpoint: is no URL of an S3 server`, `server.image.s3 "servers".bucket: is missing`, `server.image.s3 "servers": has no keys`}},
 	{"identity", "data_dir = \"DIR/data\"\nserver {\n  enabled = true\n  bootstrap_expect = 1\n  identity {\n    lockout_failure_attempts = -1\n    lockout_duration = \"x\"\n    password_regex = \"(?=a\"\n    password_hash_rounds = 31\n    max_project_tree_depth = 0\n    password_expires_days = 7\n    minimum_password_age = 7\n    disable_user_account_days_inactive = 40000\n  }\n}",
 		[]string{"6,5: server.identity.lockout_failure_attempts: -1 is too small", `7,5: server.identity.lockout_duration: "x" is no duration`, "8,5: server.identity.password_regex: ",
 			"9,5: server.identity.password_hash_rounds: 31 is too large", "10,5: server.identity.max_project_tree_depth: 0 is too small",

@@ -65,7 +65,7 @@ func resolve(l *loaded, dev bool, sys system) (*Runtime, Problems) {
 
 // withBlocks returns c with an empty block in place of each that was not said, so that nobody has to ask.
 func withBlocks(c *Config) *Config {
-	full := &Config{Server: &ServerConfig{Scheduler: &SchedulerConfig{}, Notifications: &NotificationsConfig{}, Consoles: &ConsolesConfig{}, Identity: &IdentityConfig{}}, Client: &ClientConfig{Reserved: &ReservedConfig{}},
+	full := &Config{Server: &ServerConfig{Scheduler: &SchedulerConfig{}, Notifications: &NotificationsConfig{}, Consoles: &ConsolesConfig{}, Image: &ImageConfig{WebDownload: &WebDownloadConfig{}}, Identity: &IdentityConfig{}}, Client: &ClientConfig{Reserved: &ReservedConfig{}},
 		TLS: &TLSConfig{}, Ports: &PortsConfig{}, Addresses: &AddressesConfig{}, Advertise: &AddressesConfig{}, Telemetry: &TelemetryConfig{}}
 	l := &loaded{config: full, sources: sources{}}
 	l.overlay(c, nil)

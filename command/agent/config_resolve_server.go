@@ -34,6 +34,7 @@ func (r *resolver) server() {
 	r.policyFile()
 	r.notifications()
 	r.consoles()
+	r.image()
 	r.identity()
 	if out.Enabled {
 		r.bootstrap()

@@ -69,6 +69,7 @@ type ServerRuntime struct {
 
 	Notifications NotificationsRuntime `json:"notifications"`
 	Consoles      ConsolesRuntime      `json:"consoles"`
+	Image         ImageRuntime         `json:"image"`
 	Identity      IdentityRuntime      `json:"identity"`
 }
 
@@ -100,6 +101,44 @@ type KeystoneRuntime struct {
 	ProjectDomain string        `json:"project_domain"`
 	CacheTime     time.Duration `json:"cache_time"`
 	CAFile        string        `json:"ca_file"`
+}
+
+// ImageRuntime is what the images of every project may come to (-1 is no limit), how data arrive by an import, and where they are kept.
+type ImageRuntime struct {
+	SizeTotal      int `json:"image_size_total"`  // MiB
+	StageTotal     int `json:"image_stage_total"` // MiB
+	CountTotal     int `json:"image_count_total"`
+	CountUploading int `json:"image_count_uploading"`
+
+	ImportMethods []string           `json:"enabled_import_methods"`
+	TaskTTL       time.Duration      `json:"task_time_to_live"`
+	DefaultStore  string             `json:"default_store"`
+	WebDownload   WebDownloadRuntime `json:"web_download"`
+	S3            []S3StoreRuntime   `json:"s3"`
+}
+
+// WebDownloadRuntime is what users may have the servers fetch.
+type WebDownloadRuntime struct {
+	AllowedSchemes    []string `json:"allowed_schemes"`
+	DisallowedSchemes []string `json:"disallowed_schemes"`
+	AllowedHosts      []string `json:"allowed_hosts"`
+	DisallowedHosts   []string `json:"disallowed_hosts"`
+	AllowedPorts      []int    `json:"allowed_ports"`
+	DisallowedPorts   []int    `json:"disallowed_ports"`
+	AllowedNetworks   []string `json:"allowed_networks"`
+}
+
+// S3StoreRuntime is one store of images in a bucket.
+type S3StoreRuntime struct {
+	Name        string `json:"name"`
+	Description string `json:"description"`
+	Endpoint    string `json:"endpoint"`
+	Bucket      string `json:"bucket"`
+	Region      string `json:"region"`
+	AccessKey   string `json:"access_key"`
+	SecretKey   string `json:"secret_key" secret:"true"`
+	PathStyle   bool   `json:"path_style"`
+	Prefix      string `json:"prefix"`
 }
 
 // ConsolesRuntime is which remote consoles can be asked for: those with a URL.

@@ -21,6 +21,7 @@ import (
 	"github.com/kilonova-cloud/kilonova/nomadlike/gossip"
 	"github.com/kilonova-cloud/kilonova/nomadlike/rpc"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+	"github.com/kilonova-cloud/kilonova/server/image"
 	"github.com/kilonova-cloud/kilonova/server/notification"
 	"github.com/kilonova-cloud/kilonova/version"
 )
@@ -46,6 +47,7 @@ type agent struct {
 	drivers *driverSet
 	http    *httpServer
 	policy  *policyKeeper // nil on a pure client
+	images  image.Options // of the Image service; nothing on a pure client
 
 	notifications *notification.Runner // nil without sinks
 
@@ -130,6 +132,7 @@ func (a *agent) start(ctx context.Context) error {
 	}
 	if a.server != nil {
 		a.goRun(func() { a.recoverUploads(ctx) })
+		a.goRun(func() { a.images.Imports.Run(ctx, a.server) })
 		a.goRun(func() { a.policy.run(ctx, policyPeriod) })
 		a.goRun(func() { a.applyScheduler(ctx, a.rt.Server.Scheduler) })
 	}
@@ -210,6 +213,10 @@ func (a *agent) newServer() error {
 		KeepFinished: keepFinished, HeartbeatInterval: s.HeartbeatInterval, Raft: consensus.Tuning{SnapshotThreshold: s.RaftSnapshotThreshold,
 			SnapshotInterval: s.RaftSnapshotInterval, TrailingLogs: s.RaftTrailingLogs, Multiplier: s.RaftMultiplier}, Logger: a.logger}
 	a.addDuties(&cfg)
+	if a.images, err = imageOptions(&s.Image, a.logger.Named("image")); err != nil {
+		return err
+	}
+	cfg.ImageSource = a.images.Stores.OpenElsewhere
 	a.server, err = cluster.NewServer(cfg, a.rpc, a.pool)
 	return err
 }

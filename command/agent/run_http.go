@@ -122,7 +122,7 @@ func (a *agent) handler() (http.Handler, error) {
 	}
 	services := compute.Services(computeOptions(&a.rt.Server), proxy.Services{})
 	services = append(services, people...)
-	services = append(services, image.New(image.Options{Logger: a.logger.Named("image")})...)
+	services = append(services, image.New(a.images)...)
 	services = append(services, placement.Services()...)
 	services = append(services, native.Services(native.Options{Auth: auth, Version: version.Get().Version, Metrics: scrape,
 		Notifications: notificationSettings(a.rt.Server.Notifications)})...)

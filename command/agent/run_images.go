@@ -4,8 +4,34 @@ import (
 	"context"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/kilonova-cloud/kilonova/server/image"
+	"github.com/kilonova-cloud/kilonova/server/image/fetch"
+	"github.com/kilonova-cloud/kilonova/server/image/store"
+	"github.com/kilonova-cloud/kilonova/server/image/store/s3"
 )
+
+// imageOptions is what the configuration says of the Image service.
+func imageOptions(rt *ImageRuntime, logger hclog.Logger) (image.Options, error) {
+	var others []store.Store
+	for _, b := range rt.S3 {
+		st, err := s3.New(s3.Options{ID: b.Name, Description: b.Description, Endpoint: b.Endpoint, Bucket: b.Bucket, Region: b.Region, AccessKey: b.AccessKey, SecretKey: b.SecretKey,
+			PathStyle: b.PathStyle, Prefix: b.Prefix})
+		if err != nil {
+			return image.Options{}, err
+		}
+		others = append(others, st)
+	}
+	stores, err := store.NewSet(rt.DefaultStore, others...)
+	if err != nil {
+		return image.Options{}, err
+	}
+	o := image.Options{Logger: logger, Limits: rt.Limits(), Stores: stores, ImportMethods: rt.ImportMethods, TaskTTL: rt.TaskTTL,
+		Fetch: fetch.New(fetch.Options{Rules: rt.WebDownload.Rules()})}
+	o.Imports = image.NewImports(o)
+	return o, nil
+}
 
 // recoverPeriod is how often uploads are looked for whose server died in the middle.
 const recoverPeriod = time.Minute

@@ -16,14 +16,15 @@ import (
 	"github.com/kilonova-cloud/kilonova/server/httpapi/policy"
 	"github.com/kilonova-cloud/kilonova/server/identity"
 	idbase "github.com/kilonova-cloud/kilonova/server/identity/base"
+	"github.com/kilonova-cloud/kilonova/server/image"
 	"github.com/kilonova-cloud/kilonova/server/native"
 )
 
-// PolicyRules are the rules that server.policy_file may override, with their defaults: those of Compute, Identity and the agent's own API.
+// PolicyRules are the rules that server.policy_file may override, with their defaults: those of Compute, Identity, Image and the agent's own API.
 var PolicyRules = sync.OnceValue(func() []policy.Rule {
 	services := slices.Concat(compute.Services(compute.Options{}, proxy.Services{}),
 		native.Services(native.Options{Metrics: http.NotFoundHandler()}), []*httpapi.Service{native.BootstrapService(), native.MonitorService(nil)},
-		identity.Services(nil, idbase.Options{}))
+		identity.Services(nil, idbase.Options{}), image.New(image.Options{}))
 	rules, err := httpapi.PolicyRules(services)
 	if err != nil {
 		panic("agent: " + err.Error()) // the tables are constants

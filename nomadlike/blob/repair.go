@@ -10,12 +10,12 @@ import (
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 )
 
-// Missing returns the active images whose bytes the store lacks, each hash once: what a server has to copy from others.
+// Missing returns the images whose bytes the servers have to have and the store lacks, each hash once: what a server has to copy from others.
 func Missing(r state.Reader, s *Store) []*structs.Image {
 	var out []*structs.Image
 	seen := map[string]bool{}
 	for i := range r.Images() {
-		if i.Status == structs.ImageActive && !seen[i.SHA256] && !s.Has(i.SHA256) {
+		if i.OnServers() && !seen[i.SHA256] && !s.Has(i.SHA256) {
 			out = append(out, i)
 		}
 		seen[i.SHA256] = true
@@ -24,11 +24,12 @@ func Missing(r state.Reader, s *Store) []*structs.Image {
 }
 
 // UnneededSince returns the time before which a blob must have been put for GarbageCollect to judge it by the images alone:
-// minAge ago, and, while an upload is under way anywhere, minAge before its image was made. An upload of any length is so
+// minAge ago, and, while an upload or an import is under way anywhere, minAge before its image was made. An upload of any length is so
 // safe between its Commit and the moment that its image names it; minAge has to cover the clocks' differences.
 func UnneededSince(r state.Reader, now time.Time, minAge time.Duration) time.Time {
 	for i := range r.Images() {
-		if i.Status == structs.ImageSaving && i.CreatedAt.Time().Before(now) {
+		arriving := i.Status == structs.ImageSaving || i.Status == structs.ImageUploading && !i.Staged() || i.TaskID != ""
+		if arriving && i.CreatedAt.Time().Before(now) {
 			now = i.CreatedAt.Time()
 		}
 	}

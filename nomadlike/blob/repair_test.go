@@ -67,3 +67,26 @@ func TestUnneeded(t *testing.T) {
 	require.False(t, s.Keep(free))
 	require.False(t, s.Keep("../x"))
 }
+
+// What is staged is needed; what lies in another store is not; an import that is under way keeps what it may be about to name.
+func TestUnneededAndImports(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	staged, elsewhere, coming := put(t, s, []byte("staged")), put(t, s, []byte("elsewhere")), put(t, s, []byte("coming"))
+	for _, sha := range []string{staged, elsewhere, coming} {
+		age(t, s, sha, time.Hour)
+	}
+	long := structs.TimeOf(time.Now().Add(-2 * time.Hour))
+	images := []*structs.Image{{ID: "a", Status: structs.ImageUploading, SHA256: staged, CreatedAt: long}, {ID: "b", Status: structs.ImageActive, SHA256: elsewhere, Stores: []string{"far"}, CreatedAt: long}}
+	for _, busy := range []*structs.Image{{ID: "c", Status: structs.ImageImporting, TaskID: "t", CreatedAt: long}, {ID: "c", Status: structs.ImageActive, SHA256: elsewhere, Stores: []string{"far"}, TaskID: "t", CreatedAt: long},
+		{ID: "c", Status: structs.ImageUploading, CreatedAt: long}} {
+		list, err := Unneeded(world(append(images, busy)...), s, time.Minute)
+		require.NoError(t, err)
+		require.Empty(t, list, "%s", busy.Status)
+	}
+	removed, err := CollectUnneeded(world(images...), s, time.Minute)
+	require.NoError(t, err)
+	require.ElementsMatch(t, []string{elsewhere, coming}, removed)
+	gone := &structs.Image{ID: "d", Status: structs.ImageUploading, SHA256: coming}
+	require.Equal(t, []*structs.Image{gone}, Missing(world(append(images, gone)...), s), "other servers copy what is staged")
+}

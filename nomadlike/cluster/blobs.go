@@ -50,7 +50,7 @@ func (b *blobs) Create(ctx context.Context) (nomadlike.BlobWriter, error) {
 	return blob.Single{Store: b.store}.Create(ctx)
 }
 
-// Open reads a blob from here, or from another server that has it.
+// Open reads a blob from here, from another server that has it, or from a store of images that has it.
 func (b *blobs) Open(ctx context.Context, sha256 string) (io.ReadCloser, int64, error) {
 	f, size, err := b.store.Open(sha256)
 	if err == nil {
@@ -65,7 +65,20 @@ func (b *blobs) Open(ctx context.Context, sha256 string) (io.ReadCloser, int64, 
 			return r, size, nil
 		}
 	}
-	return nil, 0, err
+	return b.openElsewhere(ctx, sha256, err)
+}
+
+// openElsewhere reads the bytes from a store that is not the servers'. Without one that should have them the error is otherwise.
+func (b *blobs) openElsewhere(ctx context.Context, sha256 string, otherwise error) (io.ReadCloser, int64, error) {
+	if b.s.cfg.ImageSource == nil {
+		return nil, 0, otherwise
+	}
+	for i := range b.s.store.Snapshot().ImagesByBytes(sha256) {
+		if slices.ContainsFunc(i.StoreIDs(), func(id string) bool { return id != structs.StoreServers }) {
+			return b.s.cfg.ImageSource(ctx, i)
+		}
+	}
+	return nil, 0, otherwise
 }
 
 // others are the RPC addresses of the other living servers.
@@ -222,7 +235,7 @@ func (r *blobReader) Read(p []byte) (int, error) {
 
 func (r *blobReader) Close() error { r.st.Close(); return nil }
 
-// repairLoop runs on every server: it pulls the blobs of active images that this server lacks, and drops those that no image names any more.
+// repairLoop runs on every server: it pulls the blobs that servers have to have and that this one lacks, and drops those that no image names any more.
 func (b *blobs) repairLoop(ctx context.Context) {
 	defer b.close()
 	t := time.NewTicker(time.Minute)
@@ -249,7 +262,7 @@ func (b *blobs) repair(ctx context.Context) error {
 	}
 	var errs []error
 	for img := range r.Images() {
-		if img.Status != structs.ImageActive || b.store.Has(img.SHA256) {
+		if !img.OnServers() || b.store.Has(img.SHA256) {
 			continue
 		}
 		var err error

@@ -5,6 +5,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"sync"
@@ -50,6 +51,8 @@ type Config struct {
 	KeepDeleted func(r state.Reader, now structs.Time) structs.Time
 	// HeartbeatInterval is how often clients are told to renew their leases; 0 is a third of LeaseTTL.
 	HeartbeatInterval time.Duration
+	// ImageSource reads an image whose bytes lie in other stores than the servers' own; nil when there are none.
+	ImageSource func(ctx context.Context, i *structs.Image) (r io.ReadCloser, size int64, err error)
 	// Duties are done by the leader beside its own, which start before them.
 	Duties []Duty
 	Raft   consensus.Tuning

@@ -1,6 +1,8 @@
 package fsm
 
 import (
+	"slices"
+
 	"github.com/kilonova-cloud/kilonova/nomadlike/state"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 )
@@ -26,9 +28,9 @@ var ImageFinish = register(27, "image-finish", func(tx *state.Txn, r *structs.Im
 	switch {
 	case old == nil || old.Status == structs.ImageDeleted:
 		return None{}, structs.Errorf(structs.KindNotFound, "No image found with ID %s", r.ID)
-	case old.Status == structs.ImageActive && old.SHA256 == r.SHA256:
+	case old.HasData() && old.SHA256 == r.SHA256:
 		return None{}, nil
-	case old.Status == structs.ImageActive:
+	case old.HasData():
 		return None{}, structs.Errorf(structs.KindConflict, "Image %s has other data already", r.ID)
 	}
 	i := old.Copy()
@@ -38,7 +40,7 @@ var ImageFinish = register(27, "image-finish", func(tx *state.Txn, r *structs.Im
 	return None{}, nil
 })
 
-// ImageDelete removes an image. The servers' stores drop bytes that no image names any more.
+// ImageDelete removes an image with its members. The servers' stores drop bytes that no image names any more.
 var ImageDelete = register(8, "image-delete", func(tx *state.Txn, r *structs.ImageDeleteRequest) (None, error) {
 	old := tx.Image(r.ID)
 	if old == nil {
@@ -46,6 +48,9 @@ var ImageDelete = register(8, "image-delete", func(tx *state.Txn, r *structs.Ima
 	}
 	if old.Protected {
 		return None{}, structs.Errorf(structs.KindForbidden, "Image %s is protected and cannot be deleted.", r.ID)
+	}
+	for _, m := range slices.Collect(tx.ImageMembers(r.ID)) {
+		tx.DeleteImageMember(m.ImageID, m.ProjectID)
 	}
 	tx.DeleteImage(r.ID)
 	return None{}, nil

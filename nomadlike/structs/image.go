@@ -7,13 +7,16 @@ type ImageStatus string
 
 // Image statuses.
 const (
-	ImageQueued  ImageStatus = "queued"
-	ImageSaving  ImageStatus = "saving"
-	ImageActive  ImageStatus = "active"
-	ImageDeleted ImageStatus = "deleted"
+	ImageQueued      ImageStatus = "queued"
+	ImageSaving      ImageStatus = "saving"
+	ImageUploading   ImageStatus = "uploading"
+	ImageImporting   ImageStatus = "importing"
+	ImageActive      ImageStatus = "active"
+	ImageDeactivated ImageStatus = "deactivated" // has its data, which only administrators get
+	ImageDeleted     ImageStatus = "deleted"
 )
 
-// Image is an image's metadata. Its bytes lie in the servers' content-addressed stores under SHA256, never in Raft.
+// Image is an image's metadata. Its bytes lie in stores, of which the servers' own has them under SHA256, never in Raft.
 type Image struct {
 	Meta
 	ID              ImageID           `codec:"id"`
@@ -29,21 +32,27 @@ type Image struct {
 	Hidden          bool              `codec:"hid"`
 	Tags            []string          `codec:"tags"`
 	Properties      map[string]string `codec:"props"`
-	Size            int64             `codec:"size"`    // bytes of the file
-	VirtualSize     int64             `codec:"vsize"`   // bytes of the disk inside, 0 when not known
-	SHA256          string            `codec:"sha256"`  // hex; "" until active
-	MD5             string            `codec:"md5"`     // hex, what Glance calls checksum
-	SHA512          string            `codec:"sha512"`  // hex, what Glance calls os_hash_value
-	Servers         []ServerID        `codec:"servers"` // which servers had the bytes when the upload was acknowledged
+	Size            int64             `codec:"size"`             // bytes of the file
+	VirtualSize     int64             `codec:"vsize"`            // bytes of the disk inside, 0 when not known
+	SHA256          string            `codec:"sha256"`           // hex; "" until the bytes are stored or staged
+	MD5             string            `codec:"md5"`              // hex, what Glance calls checksum
+	SHA512          string            `codec:"sha512"`           // hex, what Glance calls os_hash_value
+	Servers         []ServerID        `codec:"servers"`          // which servers had the bytes when the upload was acknowledged
+	Stores          []string          `codec:"stores,omitempty"` // ids of the stores that hold the bytes; none is the servers' own alone
+	TaskID          ImageTaskID       `codec:"task,omitempty"`   // the import that is under way
 	CreatedAt       Time              `codec:"created"`
 	UpdatedAt       Time              `codec:"updated"`
 }
+
+// HasData reports whether the image's bytes are stored.
+func (i *Image) HasData() bool { return i.Status == ImageActive || i.Status == ImageDeactivated }
 
 // Copy returns a deep copy.
 func (i *Image) Copy() *Image {
 	c := *i
 	c.Tags = append([]string(nil), i.Tags...)
 	c.Servers = append([]ServerID(nil), i.Servers...)
+	c.Stores = append([]string(nil), i.Stores...)
 	c.Properties = maps.Clone(i.Properties)
 	return &c
 }
@@ -70,7 +79,22 @@ type ImageFinishRequest struct {
 	Now         Time       `codec:"now"`
 }
 
-// ImageDeleteRequest removes an image: KindNotFound when unknown, KindForbidden when protected.
+// ImageCreateRequest makes an image: KindConflict when there is one with its id, KindTooLarge when its project may not have another.
+type ImageCreateRequest struct {
+	Image  Image       `codec:"i"`
+	Limits ImageLimits `codec:"l,omitempty"` // of the image's project
+}
+
+// ImageStoreRequest writes an image whose data begin to arrive (saving) or are there (active). It must still be as the proposer read it: IfIndex is the
+// ModifyIndex that it had. KindTooLarge: its project's limits do not allow it.
+type ImageStoreRequest struct {
+	Image     Image       `codec:"i"`
+	IfIndex   uint64      `codec:"if"`
+	Announced int64       `codec:"n,omitempty"` // bytes that are said to come; 0 when nothing is said
+	Limits    ImageLimits `codec:"l,omitempty"` // of the image's project
+}
+
+// ImageDeleteRequest removes an image with its members: KindNotFound when unknown, KindForbidden when protected.
 type ImageDeleteRequest struct {
 	ID ImageID `codec:"id"`
 }

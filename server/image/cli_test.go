@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -104,6 +105,9 @@ func TestStockClient(t *testing.T) {
 	run("set", "--unprotected", "renamed")
 	run("delete", "renamed")
 	require.Nil(t, c.stored(string(rec.ID)))
+	v = run("create", "-f", "json", "--import", "--file", file, "--disk-format", "raw", "--container-format", "bare", "imported").(map[string]any)
+	c.waitFor(v["id"].(string), "active")
+	require.EqualValues(t, len(data), c.stored(v["id"].(string)).Size)
 }
 
 // TestGlanceClient runs python-glanceclient, which reads the schemas, where it is installed.
@@ -116,30 +120,72 @@ func TestGlanceClient(t *testing.T) {
 		t.Skip("python-glanceclient is not installed")
 	}
 	c := newCloud(t, nil)
-	home, identity := t.TempDir(), c.keystone(member)
-	run := func(stdin string, args ...string) string {
-		t.Helper()
-		cmd := exec.CommandContext(t.Context(), "glance", append([]string{"--os-auth-url", identity + "/v3", "--os-username", "u", "--os-password", "x",
-			"--os-project-name", "p1", "--os-user-domain-id", "default", "--os-project-domain-id", "default"}, args...)...)
-		cmd.Env = append(os.Environ(), "HOME="+home)
-		cmd.Stdin = strings.NewReader(stdin)
-		out, err := cmd.CombinedOutput()
-		require.NoError(t, err, string(out))
-		return string(out)
-	}
+	run := c.glance(member)
 	const id = "0ac3fd4c-62c6-4c9b-b8f6-0a4e8f2c1d11"
 	file := filepath.Join(t.TempDir(), "disk.raw")
 	require.NoError(t, os.WriteFile(file, []byte("disk"), 0o600))
-	out := run("", "image-create", "--id", id, "--name", "cirros", "--disk-format", "raw", "--container-format", "bare", "--file", file, "--property", "a=b")
+	out := run("image-create", "--id", id, "--name", "cirros", "--disk-format", "raw", "--container-format", "bare", "--file", file, "--property", "a=b")
 	require.Contains(t, out, "active")
-	require.Contains(t, run("", "image-list"), id)
-	require.Contains(t, run("", "image-update", "--remove-property", "a", "--name", "renamed", id), "renamed")
+	require.Contains(t, run("image-list"), id)
+	require.Contains(t, run("image-update", "--remove-property", "a", "--name", "renamed", id), "renamed")
 	saved := filepath.Join(t.TempDir(), "saved")
-	run("", "image-download", "--file", saved, id)
+	run("image-download", "--file", saved, id)
 	got, err := os.ReadFile(saved)
 	require.NoError(t, err)
 	require.Equal(t, "disk", string(got))
-	run("", "image-tag-update", id, "x")
-	run("", "image-delete", id)
+	run("image-tag-update", id, "x")
+	run("image-delete", id)
 	require.Nil(t, c.stored(id))
+}
+
+// glance returns what runs python-glanceclient.
+func (c *cloud) glance(token string) func(args ...string) string {
+	home, identity := c.t.TempDir(), c.keystone(token)
+	return func(args ...string) string {
+		c.t.Helper()
+		cmd := exec.CommandContext(c.t.Context(), "glance", append([]string{"--os-auth-url", identity + "/v3", "--os-username", "u", "--os-password", "x",
+			"--os-project-name", "p1", "--os-user-domain-id", "default", "--os-project-domain-id", "default"}, args...)...)
+		cmd.Env = append(os.Environ(), "HOME="+home)
+		cmd.Stdin = strings.NewReader("")
+		out, err := cmd.CombinedOutput()
+		require.NoError(c.t, err, string(out))
+		return string(out)
+	}
+}
+
+// TestGlanceClientImport has python-glanceclient import in all the ways that it knows.
+func TestGlanceClientImport(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("starts python several times")
+	}
+	if _, err := exec.LookPath("glance"); err != nil {
+		t.Skip("python-glanceclient is not installed")
+	}
+	w := &web{}
+	w.serve("fetched")
+	c := newCloud(t, func(o *Options) { o.Fetch, o.Stores = w, withStores(t, "", newExtra("far")) })
+	run, boss := c.glance(member), c.glance(admin)
+	const staged, fetched = "0ac3fd4c-62c6-4c9b-b8f6-0a4e8f2c1d11", "0ac3fd4c-62c6-4c9b-b8f6-0a4e8f2c1d12"
+	file := filepath.Join(t.TempDir(), "disk.raw")
+	require.NoError(t, os.WriteFile(file, []byte("disk"), 0o600))
+	require.Contains(t, run("import-info"), "web-download")
+	require.Contains(t, run("stores-info"), "far")
+	c.image(member, `{"id": "`+staged+`", "disk_format": "raw", "container_format": "bare"}`)
+	run("image-stage", "--file", file, staged)
+	require.Contains(t, run("image-show", staged), "uploading")
+	run("image-import", "--import-method", "glance-direct", "--stores", "far", staged)
+	c.waitFor(staged, "active")
+	require.Contains(t, run("image-tasks", staged), "success")
+	c.image(member, `{"id": "`+fetched+`", "disk_format": "raw", "container_format": "bare"}`)
+	run("image-import", "--import-method", "web-download", "--uri", "http://example.org/disk", "--all-stores", "true", fetched)
+	c.waitFor(fetched, "active")
+	require.Equal(t, []string{"servers", "far"}, c.stored(fetched).Stores)
+	boss("image-import", "--import-method", "copy-image", "--stores", "servers", staged)
+	require.Eventually(t, func() bool { return c.stored(staged).InStore("servers") && c.stored(staged).TaskID == "" }, 20*time.Second, 5*time.Millisecond)
+	boss("stores-delete", "--store", "far", staged)
+	require.Equal(t, []string{"servers"}, c.stored(staged).Stores)
+	require.Contains(t, boss("task-list"), "api_image_import")
+	task := c.lastTask(staged)["id"].(string)
+	require.Contains(t, boss("task-show", task), "success")
 }

@@ -363,6 +363,7 @@ func TestRecover(t *testing.T) {
 	require.Equal(t, structs.ImageQueued, status("mine"))
 	require.Empty(t, c.stored("mine").Servers)
 
+	c.stop() // it reads what is written here
 	c.core.Info.Peers = nil
 	done, err = RecoverLost(t.Context(), c.core)
 	require.NoError(t, err)
@@ -381,9 +382,9 @@ func TestALostAnswerIsNotALostUpload(t *testing.T) {
 	id := c.image(member, rawImage)
 	c.put(member, id, []byte("data")).want(t, 204)
 	rec := c.stored(id)
-	err := activate(t.Context(), c.core, &structs.Image{ID: rec.ID, Servers: []structs.ServerID{"s1"}}, nomadlike.BlobSums{SHA256: rec.SHA256}, 0, nil)
+	err := (&service{}).activate(t.Context(), c.core, &structs.Image{ID: rec.ID, Servers: []structs.ServerID{"s1"}}, nomadlike.BlobSums{SHA256: rec.SHA256}, 0, nil, "servers")
 	require.NoError(t, err, "it stands already")
-	err = activate(t.Context(), c.core, &structs.Image{ID: rec.ID, Servers: []structs.ServerID{"s1"}}, nomadlike.BlobSums{SHA256: "another"}, 0, nil)
+	err = (&service{}).activate(t.Context(), c.core, &structs.Image{ID: rec.ID, Servers: []structs.ServerID{"s1"}}, nomadlike.BlobSums{SHA256: "another"}, 0, nil, "servers")
 	require.True(t, structs.IsKind(err, structs.KindConflict))
 	require.NoError(t, requeue(t.Context(), c.core, rec.ID, "s1"))
 	require.Equal(t, structs.ImageActive, c.stored(id).Status)

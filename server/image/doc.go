@@ -5,6 +5,8 @@
 // content-addressed stores. An upload becomes active only after most servers have its bytes; before that its image is
 // saving and names, in Servers[0], the server that receives it, so that what a dead server left can be taken back (Recover).
 //
-// Not offered: members (so a shared image is its project's alone), import, staging, locations, tasks, deactivation. These
-// paths answer 404.
+// An import is a task, which package importer does; package store is where bytes can be kept. What is staged for an import lies in the servers' store and so
+// outlives the server that received it.
+//
+// Not offered: locations and a cache.
 package image

@@ -1,27 +1,40 @@
 package image
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
-	"github.com/kilonova-cloud/kilonova/nomadlike"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
 )
 
 // download answers GET /v2/images/{image_id}/file, whole or a range of it; 204 when there is no data yet.
 func (s *service) download(r *httpapi.Request) (any, error) {
-	i, err := find(r)
+	missing := noImage(imageID(r))
+	i, err := seek(r, missing)
 	if err != nil {
 		return nil, err
 	}
-	if i.Status != structs.ImageActive {
+	if i.Status == structs.ImageDeactivated && !r.Token.IsAdmin() {
+		if !mayShow(r, i) {
+			return nil, missing
+		}
+		return nil, httpapi.Forbidden("The requested image has been deactivated. Image data download is forbidden.")
+	}
+	if err := judge(r, i, missing); err != nil {
+		return nil, err
+	}
+	preferred, err := s.preferred(r, i)
+	if err != nil {
+		return nil, err
+	}
+	if !i.HasData() {
 		return nil, nil
 	}
-	b := &blobReader{ctx: r.Context(), blobs: r.Core.Blobs(), sha256: i.SHA256, size: i.Size}
+	b := &blobReader{size: i.Size, open: func() (io.ReadCloser, int64, error) { return s.opts.Stores.Open(r.Context(), r.Core, i, preferred...) }}
 	defer b.close()
 	if err := b.reopen(); err != nil {
 		if structs.IsKind(err, structs.KindNotFound) {
@@ -41,16 +54,36 @@ func (s *service) download(r *httpapi.Request) (any, error) {
 	return httpapi.Written, nil
 }
 
+// preferred are the stores that the caller would rather have the data from, which it has to be allowed to choose.
+func (s *service) preferred(r *httpapi.Request, i *structs.Image) ([]string, error) {
+	var ids []string
+	for id := range strings.SplitSeq(r.Query().Get("prefer"), ",") {
+		if id = strings.TrimSpace(id); id != "" {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	if err := r.AllowTarget(ruleFromStore, target(r.Token, i)); err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		if s.opts.Stores.Get(id) == nil {
+			return nil, httpapi.BadRequest("Store '%s' is not configured.", id)
+		}
+	}
+	return ids, nil
+}
+
 // blobReader is a blob that can be read from anywhere, also when it comes from another server as a stream: what lies before
 // the place asked for is skipped, and to go back the stream is opened anew.
 type blobReader struct {
-	ctx    context.Context
-	blobs  nomadlike.Blobs
-	sha256 string
-	size   int64
-	r      io.ReadCloser
-	at     int64 // where r is
-	want   int64 // where the next Read is to begin
+	open func() (r io.ReadCloser, size int64, err error)
+	size int64
+	r    io.ReadCloser
+	at   int64 // where r is
+	want int64 // where the next Read is to begin
 }
 
 func (b *blobReader) close() {
@@ -62,7 +95,7 @@ func (b *blobReader) close() {
 
 func (b *blobReader) reopen() error {
 	b.close()
-	r, size, err := b.blobs.Open(b.ctx, b.sha256)
+	r, size, err := b.open()
 	if err != nil {
 		return err
 	}

@@ -27,11 +27,11 @@ func (f filter) match(i *structs.Image) bool {
 }
 
 // notFilters are parameters with another meaning.
-var notFilters = []string{"limit", "marker", "sort", "sort_key", "sort_dir", "member_status"}
+var notFilters = []string{"limit", "marker", "sort", "sort_key", "sort_dir", "member_status", "deleted"}
 
 // newFilter reads every other parameter: an attribute's name, or any property's.
 func newFilter(t *httpapi.Token, q url.Values) (filter, error) {
-	f := filter{func(i *structs.Image) bool { return visible(t, i) }}
+	var f filter
 	if status := q.Get("member_status"); q.Has("member_status") && !slices.Contains([]string{"pending", "accepted", "rejected", "all"}, status) {
 		return nil, httpapi.BadRequest("Invalid status: %s", status)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/kilonova-cloud/kilonova/nomadlike"
 	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
+	"github.com/kilonova-cloud/kilonova/nomadlike/state"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
 )
@@ -18,40 +19,29 @@ func imageID(r *httpapi.Request) structs.ImageID {
 
 func noImage(id structs.ImageID) error { return httpapi.NotFound("No image found with ID %s", id) }
 
-// visible reports whether the caller may know of the image. Without members a shared image is its owner's alone.
-func visible(t *httpapi.Token, i *structs.Image) bool {
-	return owned(t, i) || i.Visibility == "public" || i.Visibility == "community"
-}
-
-// owned reports whether the caller may change the image.
-func owned(t *httpapi.Token, i *structs.Image) bool {
-	return t.IsAdmin() || t.ProjectID != "" && t.ProjectID == i.ProjectID
-}
-
-// find returns the image that the path names: 404 when the caller may not know of it.
-func find(r *httpapi.Request) (*structs.Image, error) {
-	state, err := r.Core.Read(r.Context())
+// seek returns the image that the path names, or missing when the caller may not know of it. The row's rule is still to be judged.
+func seek(r *httpapi.Request, missing error) (*structs.Image, error) {
+	rd, err := r.Core.Read(r.Context())
 	if err != nil {
 		return nil, err
 	}
-	id := imageID(r)
-	if i := state.Image(id); i != nil && visible(r.Token, i) {
+	if i := rd.Image(imageID(r)); i != nil && visible(r.Token, rd, i) {
 		return i, nil
 	}
-	return nil, noImage(id)
+	return nil, missing
 }
 
-// findOwned is find for who changes the image: 403 when it may only be seen.
-func findOwned(r *httpapi.Request) (*structs.Image, error) {
-	i, err := find(r)
+// findOr returns the image that the path names when the row's rule allows what is to be done: else missing when the caller may not know of the image, and 403.
+func findOr(r *httpapi.Request, missing error) (*structs.Image, error) {
+	i, err := seek(r, missing)
 	if err != nil {
 		return nil, err
 	}
-	if !owned(r.Token, i) {
-		return nil, httpapi.Forbidden("Policy doesn't allow %s to be performed.", r.Route.Rule.Name())
-	}
-	return i, nil
+	return i, judge(r, i, missing)
 }
+
+// find is findOr with the words of most routes.
+func find(r *httpapi.Request) (*structs.Image, error) { return findOr(r, noImage(imageID(r))) }
 
 // maxTries bounds how often a change is tried again because another came between.
 const maxTries = 20
@@ -59,12 +49,27 @@ const maxTries = 20
 // change edits an image so that no other change of it is lost: edit gets a copy of the newest version, and again of a newer
 // one when somebody wrote meanwhile. An error of edit ends it. It returns what was written.
 func change(ctx context.Context, core nomadlike.Core, id structs.ImageID, edit func(*structs.Image) error) (*structs.Image, error) {
+	return changeBy(ctx, core, id, edit, func(_ state.Reader, i structs.Image, index uint64) error {
+		_, err := fsm.ImageReplace.Propose(ctx, core, &structs.ImageReplaceRequest{Image: i, IfIndex: index})
+		return err
+	})
+}
+
+// changeStored is change for when data begin to arrive, of which some are announced, or are there: the project's limits hold.
+func (s *service) changeStored(ctx context.Context, core nomadlike.Core, id structs.ImageID, announced int64, edit func(*structs.Image) error) (*structs.Image, error) {
+	return changeBy(ctx, core, id, edit, func(rd state.Reader, i structs.Image, index uint64) error {
+		_, err := fsm.ImageStore.Propose(ctx, core, &structs.ImageStoreRequest{Image: i, IfIndex: index, Announced: max(announced, 0), Limits: s.limits(rd, i.ProjectID)})
+		return err
+	})
+}
+
+func changeBy(ctx context.Context, core nomadlike.Core, id structs.ImageID, edit func(*structs.Image) error, write func(rd state.Reader, i structs.Image, index uint64) error) (*structs.Image, error) {
 	for try := 0; ; try++ {
-		state, err := core.Read(ctx)
+		rd, err := core.Read(ctx)
 		if err != nil {
 			return nil, err
 		}
-		old := state.Image(id)
+		old := rd.Image(id)
 		if old == nil {
 			return nil, noImage(id)
 		}
@@ -73,8 +78,7 @@ func change(ctx context.Context, core nomadlike.Core, id structs.ImageID, edit f
 			return nil, err
 		}
 		i.UpdatedAt = structs.TimeOf(time.Now())
-		_, err = fsm.ImageReplace.Propose(ctx, core, &structs.ImageReplaceRequest{Image: *i, IfIndex: old.ModifyIndex})
-		if err == nil {
+		if err = write(rd, *i, old.ModifyIndex); err == nil {
 			return i, nil
 		}
 		if !structs.IsKind(err, structs.KindConflict) || try >= maxTries {
@@ -94,10 +98,14 @@ func (s *service) show(r *httpapi.Request) (any, error) {
 
 // remove answers DELETE /v2/images/{image_id}. The bytes stay until no image names them.
 func (s *service) remove(r *httpapi.Request) (any, error) {
-	i, err := findOwned(r)
+	missing := httpapi.NotFound("Failed to find image %s to delete", imageID(r))
+	i, err := findOr(r, missing)
 	if err != nil {
 		return nil, err
 	}
 	_, err = fsm.ImageDelete.Propose(r.Context(), r.Core, &structs.ImageDeleteRequest{ID: i.ID})
+	if structs.IsKind(err, structs.KindNotFound) {
+		return nil, missing
+	}
 	return nil, err
 }

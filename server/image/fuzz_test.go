@@ -3,6 +3,7 @@ package image
 import (
 	"encoding/json"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,15 +31,21 @@ func FuzzList(f *testing.F) {
 	})
 }
 
-// FuzzPatch decodes operations: a pointer that passes means one name, and comes out as JSON pointers escape it.
+// FuzzPatch decodes operations: what a pointer means is meant again by the pointer that is made of it.
 func FuzzPatch(f *testing.F) {
 	for _, p := range []string{"/name", "/a~1b~0c", "/", "/~", "name", "/ x "} {
 		f.Add(p)
 	}
 	f.Fuzz(func(t *testing.T, pointer string) {
-		name, err := decodePointer(pointer)
-		if err == nil && "/"+strings.NewReplacer("~", "~0", "/", "~1").Replace(name) != strings.TrimSpace("/"+strings.TrimSpace(pointer[1:])) {
-			t.Fatalf("%q became %q", pointer, name)
+		parts, err := decodePointer(pointer)
+		if err == nil && !slices.Contains(parts, "") {
+			again := ""
+			for _, part := range parts {
+				again += "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(part)
+			}
+			if got, err := decodePointer(again); err != nil || !slices.Equal(got, parts) {
+				t.Fatalf("%q became %q, and that %q: %v", pointer, parts, got, err)
+			}
 		}
 		raw, err := json.Marshal(pointer)
 		if err != nil {

@@ -19,6 +19,8 @@ import (
 	"github.com/kilonova-cloud/kilonova/nomadlike/coretest"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
+	"github.com/kilonova-cloud/kilonova/server/httpapi/policy"
+	"github.com/kilonova-cloud/kilonova/server/image/importer"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -72,24 +74,39 @@ type cloud struct {
 	core  *coretest.Core
 	blobs *blobs
 	url   string
+	rules *policy.Live
+	stop  func() // ends the imports
 }
 
 func newCloud(t *testing.T, change func(*Options)) *cloud {
 	t.Helper()
 	store, err := blob.Open(t.TempDir(), nil)
 	require.NoError(t, err)
-	c := &cloud{t: t, core: coretest.New(), blobs: &blobs{Single: blob.Single{Store: store, ServerID: "s1"}}}
-	c.core.BlobStore, c.core.Info = c.blobs, nomadlike.ClusterInfo{ServerID: "s1", Peers: []nomadlike.Peer{{ID: "s1"}}}
+	c := &cloud{t: t, core: coretest.New(), rules: policy.NewLive(nil), blobs: &blobs{Single: blob.Single{Store: store, ServerID: "s1"}}}
+	c.core.BlobStore, c.core.Info = c.blobs, nomadlike.ClusterInfo{ServerID: "s1", IsLeader: true, Peers: []nomadlike.Peer{{ID: "s1"}}}
 	opts := Options{}
 	if change != nil {
 		change(&opts)
 	}
-	h, err := httpapi.NewHandler(c.core, New(opts), httpapi.Options{Auth: tokens{}})
+	if opts.Imports == nil {
+		opts.Imports = NewImports(opts)
+	}
+	c.run(opts.Imports)
+	h, err := httpapi.NewHandler(c.core, New(opts), httpapi.Options{Auth: tokens{}, Policy: c.rules})
 	require.NoError(t, err)
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
 	c.url = server.URL
 	return c
+}
+
+// run does imports until the test ends or stop is called.
+func (c *cloud) run(e *importer.Engine) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); e.Run(ctx, c.core) }()
+	c.stop = func() { cancel(); <-done }
+	c.t.Cleanup(c.stop)
 }
 
 // answer is an HTTP answer read to its end.
@@ -163,6 +180,17 @@ func (c *cloud) patch(token, id, body string) answer {
 func (c *cloud) put(token, id string, data []byte) answer {
 	c.t.Helper()
 	return c.do(token, "PUT", "/v2/images/"+id+"/file", bytes.NewReader(data), "Content-Type: application/octet-stream")
+}
+
+// policy puts a policy file in force.
+func (c *cloud) policy(text string) {
+	c.t.Helper()
+	defaults, err := httpapi.PolicyRules(New(Options{}))
+	require.NoError(c.t, err)
+	set, err := policy.Parse("policy.yaml", []byte(text), defaults)
+	require.NoError(c.t, err)
+	require.Empty(c.t, set.Notes())
+	c.rules.Replace(set)
 }
 
 // stored is the image's record.

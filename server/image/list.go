@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/kilonova-cloud/kilonova/nomadlike/state"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
 )
@@ -25,27 +26,42 @@ func (s *service) list(r *httpapi.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	state, err := r.Core.Read(r.Context())
+	rd, err := r.Core.Read(r.Context())
 	if err != nil {
 		return nil, err
 	}
 	after := func(*structs.Image) bool { return true }
 	if q.Has("marker") {
 		id := structs.ImageID(strings.ToLower(q.Get("marker")))
-		marker := state.Image(id)
-		if marker == nil || !visible(r.Token, marker) {
+		marker := rd.Image(id)
+		if marker == nil || !visible(r.Token, rd, marker) {
 			return nil, httpapi.BadRequest("No image found with ID %s", q.Get("marker"))
 		}
 		after = func(i *structs.Image) bool { return order.compare(i, marker) > 0 }
 	}
 	var found []*structs.Image
-	for i := range state.Images() {
-		if after(i) && wanted.match(i) {
+	for i := range rd.Images() {
+		if after(i) && wanted.match(i) && listed(r.Token, rd, i, q) && mayShow(r, i) {
 			found = append(found, i)
 		}
 	}
 	slices.SortFunc(found, order.compare)
 	return page(q, found[:min(limit, len(found))], limit), nil
+}
+
+// listed reports whether an image is in the caller's lists. One that is shared with its project is there when that has said to it what the list asks for.
+func listed(t *httpapi.Token, rd state.Reader, i *structs.Image, q url.Values) bool {
+	if t.IsAdmin() || i.Visibility == "public" || i.Visibility == "community" || t.ProjectID != "" && t.ProjectID == i.ProjectID {
+		return true
+	}
+	if !rd.ImageShared(i, t.ProjectID) {
+		return false
+	}
+	wanted := structs.ImageMemberAccepted
+	if q.Has("member_status") {
+		wanted = structs.ImageMemberStatus(q.Get("member_status"))
+	}
+	return wanted == "all" || rd.ImageMember(i.ID, t.ProjectID).Status == wanted
 }
 
 func (s *service) limit(q url.Values) (int, error) {

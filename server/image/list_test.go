@@ -86,6 +86,10 @@ func TestListFilters(t *testing.T) {
 		"protected=false&name=beta, two":    "",
 		"os_distro=debian":                  "a",
 		"nosuch=":                           "",
+		"deleted=true":                      "d c b a", // as in Glance, which lists none that are deleted
+		"os_distro=debian&tag=x&name=alpha": "a",
+		"os_hidden=TRUE":                    "g",
+		"min_ram=0&virtual_size_max=5":      "d c b a",
 		"checksum=m":                        "a",
 		"os_hash_value=h":                   "a",
 		"os_hash_algo=sha512":               "a",

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
@@ -31,21 +32,22 @@ func (s *service) update(r *httpapi.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	i, err := findOwned(r)
+	i, err := find(r)
 	if err != nil || len(ops) == 0 {
 		return orView(i, err)
 	}
-	e := editor{service: s, token: r.Token}
+	e := editor{service: s, r: r}
 	return orView(change(r.Context(), r.Core, i.ID, func(i *structs.Image) error {
-		if !owned(r.Token, i) { // somebody gave it away meanwhile
-			return noImage(i.ID)
+		if err := judge(r, i, noImage(i.ID)); err != nil { // somebody gave it away meanwhile
+			return err
 		}
+		old := i.Copy()
 		for _, op := range ops {
 			if err := e.apply(i, op); err != nil {
 				return err
 			}
 		}
-		return e.check(i)
+		return e.check(old, i)
 	}))
 }
 
@@ -61,6 +63,9 @@ func decodePatch(r *httpapi.Request) ([]operation, error) {
 	if media != patchV20 && media != patchV21 {
 		return nil, &httpapi.StatusError{Status: http.StatusUnsupportedMediaType, Header: http.Header{"Accept-Patch": {patchV20 + ", " + patchV21}},
 			Message: "Image PATCH expects Content-Type one of: " + patchV20 + ", " + patchV21}
+	}
+	if len(r.Body) == 0 {
+		return nil, httpapi.BadRequest("Body expected in request.")
 	}
 	var list []json.RawMessage
 	if err := json.Unmarshal(r.Body, &list); err != nil || list == nil {
@@ -89,25 +94,38 @@ func decodeOperation(fields map[string]json.RawMessage, old bool) (operation, er
 	if err != nil {
 		return operation{}, err
 	}
-	name, err := decodePointer(path)
+	parts, err := decodePointer(path)
 	if err != nil {
 		return operation{}, err
 	}
-	if err := writable(name); err != nil {
-		return operation{}, err
+	if depth := pointerDepth(parts[0], op); len(parts) != depth {
+		return operation{}, httpapi.BadRequest("Invalid JSON pointer for this resource: '/%s'", strings.Join(parts, "/"))
 	}
+	name := parts[0]
 	out := operation{op: op, name: name, value: fields["value"], strict: old}
-	if op == "remove" {
-		return out, nil
-	}
-	if out.value == nil {
+	if op != "remove" && out.value == nil {
 		return operation{}, httpapi.BadRequest(`Operation "%s" requires a member named "value".`, op)
 	}
-	one, err := json.Marshal(map[string]json.RawMessage{name: out.value})
+	if err := writable(name); err != nil || op == "remove" {
+		return out, err
+	}
+	value := out.value
+	if len(parts) > 1 { // one of a list
+		value = slices.Concat([]byte("["), value, []byte("]"))
+	}
+	one, err := json.Marshal(map[string]json.RawMessage{name: value})
 	if err != nil {
 		return operation{}, httpapi.BadRequest("Malformed request body")
 	}
-	return out, patchSchema.Validate(one, 0)
+	return out, matches(patchSchema, one)
+}
+
+// pointerDepth is how many parts the pointer of an operation has: one, but a single location is named by its place.
+func pointerDepth(name, op string) int {
+	if name == "locations" && op != "replace" {
+		return 2
+	}
+	return 1
 }
 
 func operationV21(fields map[string]json.RawMessage) (op, path string, err error) {
@@ -126,9 +144,11 @@ func operationV21(fields map[string]json.RawMessage) (op, path string, err error
 func operationV20(fields map[string]json.RawMessage) (op, path string, err error) {
 	for _, name := range []string{"add", "remove", "replace"} {
 		if raw, ok := fields[name]; ok {
-			if op != "" || json.Unmarshal(raw, &path) != nil {
-				op = ""
-				break
+			if op != "" {
+				return "", "", httpapi.BadRequest(`Operation objects must contain only one member named "add", "remove", or "replace".`)
+			}
+			if json.Unmarshal(raw, &path) != nil {
+				return "", "", httpapi.BadRequest("Pointer `%s` does not start with \"/\".", raw)
 			}
 			op = name
 		}
@@ -139,40 +159,61 @@ func operationV20(fields map[string]json.RawMessage) (op, path string, err error
 	return op, path, nil
 }
 
-// decodePointer reads a JSON pointer of one segment, the only kind that an image has. "/" and "~" in it are written ~1 and ~0.
-func decodePointer(p string) (string, error) {
+// decodePointer splits a JSON pointer. "/" and "~" within a part are written ~1 and ~0.
+func decodePointer(p string) ([]string, error) {
 	switch {
 	case !strings.HasPrefix(p, "/"):
-		return "", httpapi.BadRequest("Pointer `%s` does not start with \"/\".", p)
+		return nil, httpapi.BadRequest("Pointer `%s` does not start with \"/\".", p)
+	case adjacentSlashes(p[1:]):
+		return nil, httpapi.BadRequest("Pointer `%s` contains adjacent \"/\".", p)
 	case len(p) > 1 && strings.HasSuffix(p, "/"):
-		return "", httpapi.BadRequest("Pointer `%s` end with \"/\".", p)
-	case strings.Contains(p[1:], "/"):
-		return "", httpapi.BadRequest("Invalid JSON pointer for this resource: '%s'", p)
+		return nil, httpapi.BadRequest("Pointer `%s` end with \"/\".", p)
 	}
-	var b strings.Builder
-	for rest := p[1:]; rest != ""; {
-		before, after, escaped := strings.Cut(rest, "~")
-		b.WriteString(before)
+	for rest := p; ; {
+		_, after, escaped := strings.Cut(rest, "~")
 		if !escaped {
 			break
 		}
-		switch {
-		case strings.HasPrefix(after, "0"):
-			b.WriteByte('~')
-		case strings.HasPrefix(after, "1"):
-			b.WriteByte('/')
-		default:
-			return "", httpapi.BadRequest("Pointer `%s` contains \"~\" not part of a recognized escape sequence.", p)
+		if after == "" || after[0] != '0' && after[0] != '1' {
+			return nil, httpapi.BadRequest("Pointer `%s` contains \"~\" not part of a recognized escape sequence.", p)
 		}
 		rest = after[1:]
 	}
-	return strings.TrimSpace(b.String()), nil
+	parts := strings.Split(strings.TrimLeft(p, "/"), "/")
+	for n, part := range parts {
+		parts[n] = strings.TrimSpace(strings.ReplaceAll(strings.ReplaceAll(part, "~1", "/"), "~0", "~"))
+	}
+	return parts, nil
+}
+
+// adjacentSlashes reports whether there is nothing but space between two slashes.
+func adjacentSlashes(p string) bool {
+	parts := strings.Split(p, "/")
+	return len(parts) > 2 && slices.ContainsFunc(parts[1:len(parts)-1], func(s string) bool { return strings.TrimSpace(s) == "" })
+}
+
+// refuseLocations refuses to write where data lie: Glance does while show_multiple_locations is off, its default.
+func (e editor) refuseLocations(i *structs.Image, op operation) error {
+	rule, what := ruleSetLocation, map[string]string{"add": "add", "replace": "update", "remove": "remove"}[op.op]
+	if op.op == "remove" {
+		rule = ruleDeleteLocation
+	}
+	var list []any
+	if op.op == "replace" && json.Unmarshal(op.value, &list) == nil && len(list) == 0 {
+		return httpapi.Forbidden("Cannot set locations to empty list.")
+	}
+	if err := e.r.AllowTarget(rule, target(e.r.Token, i)); err != nil {
+		return err
+	}
+	return httpapi.Forbidden("It's not allowed to %s locations if locations are invisible.", what)
 }
 
 func (e editor) apply(i *structs.Image, op operation) error {
 	_, isProperty := i.Properties[op.name]
 	exists := attribute(op.name) || isProperty
 	switch {
+	case op.name == "locations":
+		return e.refuseLocations(i, op)
 	case op.op == "add" && op.strict && exists:
 		return httpapi.Conflict("Property %s already present.", op.name)
 	case op.op != "add" && !exists:

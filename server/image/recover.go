@@ -9,7 +9,7 @@ import (
 )
 
 // Recover puts the images that this server was receiving when it died, or could not put back when an upload failed, from
-// saving back to queued. Uploads that this process still receives are left alone, so that it may be called at start and
+// saving or uploading back to queued. Uploads that this process still receives are left alone, so that it may be called at start and
 // again from time to time. It returns the images put back; on an error those before it.
 func Recover(ctx context.Context, core nomadlike.Core) ([]structs.ImageID, error) {
 	return recoverOf(ctx, core, func(s structs.ServerID) bool { return s == core.Cluster().ServerID })
@@ -37,7 +37,7 @@ func recoverOf(ctx context.Context, core nomadlike.Core, of func(structs.ServerI
 	var done []structs.ImageID
 	var errs []error
 	for i := range state.Images() {
-		if i.Status != structs.ImageSaving {
+		if !arriving(i) {
 			continue
 		}
 		server := receiver(i)

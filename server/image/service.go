@@ -2,11 +2,17 @@ package image
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/kilonova-cloud/kilonova/nomadlike/state"
+	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
+	"github.com/kilonova-cloud/kilonova/server/image/fetch"
+	"github.com/kilonova-cloud/kilonova/server/image/importer"
+	"github.com/kilonova-cloud/kilonova/server/image/store"
 )
 
 // Options are the service's settings. Zero values mean the defaults named.
@@ -17,10 +23,38 @@ type Options struct {
 	// DefaultLimit is the page size when none is asked for, MaxLimit the largest; 0 is 25 and 1000 (limit_param_default,
 	// api_limit_max).
 	DefaultLimit, MaxLimit int
-	// MaxProperties and MaxTags bound an image's; 0 is 128 each (image_property_quota, image_tag_quota).
-	MaxProperties, MaxTags int
+	// MaxProperties, MaxTags and MaxMembers bound an image's; 0 is 128 each, below 0 there is no bound (image_property_quota, image_tag_quota,
+	// image_member_quota).
+	MaxProperties, MaxTags, MaxMembers int
+	// Limits are those of every project; nil is none.
+	Limits structs.ImageLimits
 	// UploadIdle is how long an upload may bring no byte before it is given up; 0 is 5 minutes.
 	UploadIdle time.Duration
+	// Stores are where data can be kept; nil is the servers' own store alone.
+	Stores *store.Set
+	// ImportMethods are offered; nil is glance-direct, web-download and copy-image (enabled_import_methods).
+	ImportMethods []string
+	// Fetch reads what web-download names; nil has Glance's defaults.
+	Fetch Fetcher
+	// TaskTTL is how long the record of an import that has ended is kept; 0 is 48 hours (task_time_to_live).
+	TaskTTL time.Duration
+	// Imports does the imports while somebody runs it; nil is one of NewImports.
+	Imports *importer.Engine
+}
+
+// Fetcher is a fetch.Client.
+type Fetcher interface {
+	importer.Fetcher
+	// Check judges a URL's text.
+	Check(url string) error
+}
+
+// NewImports returns what does the imports of a service with these options, which it then belongs into. Somebody has to run it.
+func NewImports(o Options) *importer.Engine {
+	defaults(&o)
+	limits := o.Limits
+	return importer.New(importer.Options{Logger: o.Logger, Stores: o.Stores, Fetch: o.Fetch, MaxSize: o.MaxSize,
+		Limits: func(state.Reader, structs.ProjectID) structs.ImageLimits { return limits }})
 }
 
 // service holds what the handlers share.
@@ -32,10 +66,13 @@ type service struct {
 // New returns the services to serve: the versions document and the API.
 func New(opts Options) []*httpapi.Service {
 	defaults(&opts)
+	if opts.Imports == nil {
+		opts.Imports = NewImports(opts)
+	}
 	s := &service{opts: opts, log: opts.Logger}
 	return []*httpapi.Service{
 		{Name: "image-versions", Prefix: "/image", Faults: httpapi.GlanceFaults, Routes: versionRoutes()},
-		{Name: "image", Prefix: "/image/v2", Faults: httpapi.GlanceFaults, Routes: s.routes()},
+		{Name: "image", Prefix: "/image/v2", Faults: httpapi.GlanceFaults, Routes: s.routes(), FollowsPolicy: true, Rules: furtherRules},
 	}
 }
 
@@ -49,49 +86,74 @@ func defaults(o *Options) {
 	if o.UploadIdle <= 0 {
 		o.UploadIdle = 5 * time.Minute
 	}
+	if o.Stores == nil {
+		o.Stores, _ = store.NewSet("")
+	}
+	if o.ImportMethods == nil {
+		o.ImportMethods = []string{structs.ImportDirect, structs.ImportDownload, structs.ImportCopy}
+	}
+	if o.Fetch == nil {
+		o.Fetch = fetch.New(fetch.Options{Rules: fetch.Defaults()})
+	}
+	if o.TaskTTL <= 0 {
+		o.TaskTTL = 48 * time.Hour
+	}
 	for _, n := range []struct {
 		v   *int
 		def int
-	}{{&o.DefaultLimit, 25}, {&o.MaxLimit, 1000}, {&o.MaxProperties, 128}, {&o.MaxTags, 128}} {
-		if *n.v <= 0 {
+	}{{&o.DefaultLimit, 25}, {&o.MaxLimit, 1000}, {&o.MaxProperties, 128}, {&o.MaxTags, 128}, {&o.MaxMembers, 128}} {
+		if *n.v == 0 {
 			*n.v = n.def
 		}
 	}
 }
 
-// The rules carry Glance's policy names; whose image it is the handlers judge.
-var (
-	ruleList     = httpapi.ReaderOrAdmin("get_images")
-	ruleShow     = httpapi.ReaderOrAdmin("get_image")
-	ruleDownload = httpapi.ReaderOrAdmin("download_image")
-	ruleAdd      = httpapi.MemberOrAdmin("add_image")
-	ruleModify   = httpapi.MemberOrAdmin("modify_image")
-	ruleDelete   = httpapi.MemberOrAdmin("delete_image")
-	ruleUpload   = httpapi.MemberOrAdmin("upload_image")
-	rulePublic   = httpapi.Admin("publicize_image")
-)
-
 func (s *service) routes() []httpapi.Route {
+	const one, members, member = "/images/{image_id}", "/images/{image_id}/members", "/images/{image_id}/members/{member_id}"
 	return append([]httpapi.Route{
 		{Method: http.MethodGet, Path: "/images", Rule: ruleList, Handler: s.list},
-		{Method: http.MethodPost, Path: "/images", Rule: ruleAdd, Body: createSchema, Status: http.StatusCreated, Handler: s.create},
-		{Method: http.MethodGet, Path: "/images/{image_id}", Rule: ruleShow, Handler: s.show},
-		{Method: http.MethodPatch, Path: "/images/{image_id}", Rule: ruleModify, Handler: s.update},
-		{Method: http.MethodDelete, Path: "/images/{image_id}", Rule: ruleDelete, Status: http.StatusNoContent, Handler: untyped(s.remove)},
-		{Method: http.MethodPut, Path: "/images/{image_id}/file", Rule: ruleUpload, Status: http.StatusNoContent, Handler: untyped(s.upload), Raw: true},
-		{Method: http.MethodGet, Path: "/images/{image_id}/file", Rule: ruleDownload, Status: http.StatusNoContent, Handler: untyped(s.download), Raw: true},
-		{Method: http.MethodPut, Path: "/images/{image_id}/tags/{tag}", Rule: ruleModify, Status: http.StatusNoContent, Handler: untyped(s.addTag)},
-		{Method: http.MethodDelete, Path: "/images/{image_id}/tags/{tag}", Rule: ruleModify, Status: http.StatusNoContent, Handler: untyped(s.removeTag)},
-		{Method: http.MethodGet, Path: "/schemas/image", Rule: httpapi.Authenticated("get_schema"), Handler: constant(imageSchema)},
-		{Method: http.MethodGet, Path: "/schemas/images", Rule: httpapi.Authenticated("get_schema"), Handler: constant(imagesSchema)},
-		{Method: http.MethodGet, Path: "/info/import", Rule: httpapi.Authenticated("get_import_info"), Handler: constant(importInfo)},
-		{Method: http.MethodGet, Path: "/info/stores", Rule: httpapi.Authenticated("get_stores_info"), Handler: constant(map[string]any{"stores": []any{}})},
-	}, versionRoutes()[:2]...)
+		{Method: http.MethodPost, Path: "/images", Rule: ruleAdd, Status: http.StatusCreated, Handler: s.create},
+		{Method: http.MethodGet, Path: one, Rule: ruleShow, Handler: s.show},
+		{Method: http.MethodPatch, Path: one, Rule: ruleModify, Handler: s.update},
+		{Method: http.MethodDelete, Path: one, Rule: ruleDelete, Status: http.StatusNoContent, Handler: untyped(s.remove)},
+		{Method: http.MethodPut, Path: one + "/file", Rule: ruleUpload, Status: http.StatusNoContent, Handler: untyped(s.upload), Raw: true},
+		{Method: http.MethodGet, Path: one + "/file", Rule: ruleDownload, Status: http.StatusNoContent, Handler: untyped(s.download), Raw: true},
+		{Method: http.MethodPut, Path: one + "/tags/{tag}", Rule: ruleModify, Status: http.StatusNoContent, Handler: untyped(s.addTag)},
+		{Method: http.MethodDelete, Path: one + "/tags/{tag}", Rule: ruleModify, Status: http.StatusNoContent, Handler: untyped(s.removeTag)},
+		{Method: http.MethodPost, Path: one + "/actions/deactivate", Rule: ruleDeactivate, Status: http.StatusNoContent, Handler: untyped(s.deactivate)},
+		{Method: http.MethodPost, Path: one + "/actions/reactivate", Rule: ruleReactivate, Status: http.StatusNoContent, Handler: untyped(s.reactivate)},
+		{Method: http.MethodGet, Path: members, Rule: ruleMemberList, Handler: s.listMembers},
+		{Method: http.MethodPost, Path: members, Rule: ruleMemberAdd, Handler: s.addMember},
+		{Method: http.MethodGet, Path: member, Rule: ruleMemberShow, Handler: s.showMember},
+		{Method: http.MethodPut, Path: member, Rule: ruleMemberSet, Handler: s.setMember},
+		{Method: http.MethodDelete, Path: member, Rule: ruleMemberRemove, Status: http.StatusNoContent, Handler: untyped(s.removeMember)},
+		{Method: http.MethodGet, Path: "/schemas/image", Rule: ruleSchemas, Handler: constant(imageSchema)},
+		{Method: http.MethodGet, Path: "/schemas/images", Rule: ruleSchemas, Handler: constant(imagesSchema)},
+		{Method: http.MethodGet, Path: "/schemas/member", Rule: ruleSchemas, Handler: constant(memberSchema)},
+		{Method: http.MethodGet, Path: "/schemas/members", Rule: ruleSchemas, Handler: constant(membersSchema)},
+		{Method: http.MethodGet, Path: "/schemas/task", Rule: ruleSchemas, Handler: constant(taskSchema)},
+		{Method: http.MethodGet, Path: "/schemas/tasks", Rule: ruleSchemas, Handler: constant(tasksSchema)},
+		{Method: http.MethodGet, Path: "/info/import", Rule: ruleInfo, Handler: s.importInfo},
+		{Method: http.MethodGet, Path: "/info/stores", Rule: ruleInfo, Handler: s.storesInfo},
+		{Method: http.MethodGet, Path: "/info/stores/detail", Rule: ruleStoresDetail, Handler: s.storesDetail},
+		{Method: http.MethodGet, Path: "/info/usage", Rule: ruleInfo, Handler: s.usage},
+	}, slices.Concat(s.importRoutes(), cacheRoutes(), versionRoutes()[:2])...)
 }
 
-// importInfo says that no import method is offered.
-var importInfo = map[string]any{"import-methods": map[string]any{
-	"description": "Import methods available.", "type": "array", "value": []string{}}}
+// importRoutes are about data that arrive by an import, and where data lie.
+func (s *service) importRoutes() []httpapi.Route {
+	const one = "/images/{image_id}"
+	return []httpapi.Route{
+		{Method: http.MethodPut, Path: one + "/stage", Rule: ruleModify, Status: http.StatusNoContent, Handler: untyped(s.stage), Raw: true},
+		{Method: http.MethodPost, Path: one + "/import", Rule: ruleImport, Status: http.StatusAccepted, Handler: untyped(s.importImage)},
+		{Method: http.MethodGet, Path: one + "/tasks", Rule: ruleShow, Handler: s.imageTasks},
+		{Method: http.MethodDelete, Path: "/stores/{store_id}/{image_id}", Rule: ruleLocation, Status: http.StatusNoContent, Handler: untyped(s.removeFromStore)},
+		{Method: http.MethodGet, Path: "/tasks", Rule: ruleTasks, Handler: s.listTasks},
+		{Method: http.MethodPost, Path: "/tasks", Rule: ruleTasks, Status: http.StatusCreated, Handler: s.createTask},
+		{Method: http.MethodGet, Path: "/tasks/{task_id}", Rule: ruleTasks, Handler: s.showTask},
+		{Method: http.MethodDelete, Path: "/tasks/{task_id}", Rule: ruleTasks, Status: http.StatusNoContent, Handler: s.deleteTask},
+	}
+}
 
 // constant answers always the same.
 func constant(v any) httpapi.Handler {

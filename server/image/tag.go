@@ -2,6 +2,7 @@ package image
 
 import (
 	"slices"
+	"unicode/utf8"
 
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
@@ -10,30 +11,28 @@ import (
 // addTag answers PUT /v2/images/{image_id}/tags/{tag}; a tag that is there is success.
 func (s *service) addTag(r *httpapi.Request) (any, error) {
 	tag := r.Vars["tag"]
-	if len(tag) > 255 {
-		return nil, httpapi.BadRequest("Tag '%s' is longer than 255 characters.", tag)
+	switch {
+	case !utf8.ValidString(tag):
+		return nil, httpapi.BadRequest("Provided object does not match schema 'image': %q is no text in UTF-8", tag)
+	case utf8.RuneCountInString(tag) > 255:
+		return nil, httpapi.BadRequest("Provided object does not match schema 'image': '%s' is too long", tag)
 	}
-	i, err := findOwned(r)
-	if err != nil {
-		return nil, err
-	}
-	_, err = change(r.Context(), r.Core, i.ID, func(i *structs.Image) error {
+	return nil, changeTags(r, func(i *structs.Image) error {
 		if !slices.Contains(i.Tags, tag) {
 			i.Tags = append(i.Tags, tag)
 			slices.Sort(i.Tags)
 		}
-		return editor{service: s, token: r.Token}.check(i)
+		if n := len(i.Tags); s.opts.MaxTags >= 0 && n > s.opts.MaxTags {
+			return structs.Errorf(structs.KindTooLarge, "Image tag limit exceeded for image %s: The limit has been exceeded on the number of allowed image tags. Attempted: %d, Maximum: %d:",
+				i.ID, n, s.opts.MaxTags)
+		}
+		return nil
 	})
-	return nil, err
 }
 
 // removeTag answers DELETE /v2/images/{image_id}/tags/{tag}; a tag that is not there is 404.
 func (s *service) removeTag(r *httpapi.Request) (any, error) {
-	i, err := findOwned(r)
-	if err != nil {
-		return nil, err
-	}
-	_, err = change(r.Context(), r.Core, i.ID, func(i *structs.Image) error {
+	return nil, changeTags(r, func(i *structs.Image) error {
 		at := slices.Index(i.Tags, r.Vars["tag"])
 		if at < 0 {
 			return httpapi.NotFound("Image %s has no tag %s", i.ID, r.Vars["tag"])
@@ -41,5 +40,12 @@ func (s *service) removeTag(r *httpapi.Request) (any, error) {
 		i.Tags = slices.Delete(i.Tags, at, at+1)
 		return nil
 	})
-	return nil, err
+}
+
+func changeTags(r *httpapi.Request, edit func(*structs.Image) error) error {
+	i, err := findOr(r, httpapi.NotFound("Image %s not found.", imageID(r)))
+	if err == nil {
+		_, err = change(r.Context(), r.Core, i.ID, edit)
+	}
+	return err
 }

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -16,6 +18,7 @@ import (
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
 	"github.com/kilonova-cloud/kilonova/server/image/inspect"
+	"github.com/kilonova-cloud/kilonova/server/image/store"
 )
 
 // uploads are those that this process receives: of these Recover keeps away.
@@ -26,47 +29,73 @@ type uploadKey struct {
 	id   structs.ImageID
 }
 
-// upload answers PUT /v2/images/{image_id}/file. Most clients read an answer only when they have sent everything, and would see of a refusal no more than
-// that the connection broke: so what is refused is taken to its end, for a while.
+// arrival is how data come with a request: to be stored, or staged for an import.
+type arrival struct {
+	to    structs.ImageStatus // saving or uploading
+	store store.Store         // nil: staged
+}
+
+// upload answers PUT /v2/images/{image_id}/file.
 func (s *service) upload(r *httpapi.Request) (any, error) {
-	answer, err := s.store(r)
+	id := cmp.Or(r.Header.Get(storeHeader), s.opts.Stores.Default())
+	st := s.opts.Stores.Get(id)
+	if st == nil {
+		return nil, refuse(r, httpapi.BadRequest("Unknown scheme '%s' found in URI", id))
+	}
+	return nil, refuse(r, s.take(r, arrival{structs.ImageSaving, st}))
+}
+
+// storeHeader names the store that data are for.
+const storeHeader = "X-Image-Meta-Store"
+
+// stage answers PUT /v2/images/{image_id}/stage. What is staged lies in the servers' store as data of images do: most servers have it when it is acknowledged.
+func (s *service) stage(r *httpapi.Request) (any, error) {
+	if !slices.Contains(s.opts.ImportMethods, structs.ImportDirect) {
+		return nil, refuse(r, httpapi.NotFound("'glance-direct' method is not available at this site."))
+	}
+	return nil, refuse(r, s.take(r, arrival{to: structs.ImageUploading}))
+}
+
+// refuse takes what is refused to its end, for a while: most clients read an answer only when they have sent everything, and would see of a refusal no more
+// than that the connection broke.
+func refuse(r *httpapi.Request, err error) error {
 	if err != nil && !structs.IsKind(err, structs.KindTimeout) && r.Header.Get("Expect") == "" { // who sends Expect is not sending yet, or reads while it does
 		_ = http.NewResponseController(r.Writer).SetReadDeadline(time.Now().Add(drainTime))
 		_, _ = io.Copy(io.Discard, r.Request.Body)
 	}
-	return answer, err
+	return err
 }
 
 // drainTime bounds how long the rest of a refused upload is taken.
 const drainTime = 30 * time.Second
 
-// store receives an image's data: queued → saving → active, or back to queued with nothing left.
-func (s *service) store(r *httpapi.Request) (any, error) {
+// take receives an image's data: queued → saving → active or queued → uploading, or back to queued with nothing left.
+func (s *service) take(r *httpapi.Request, a arrival) error {
 	size, err := s.announced(r)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	i, err := findOwned(r)
+	i, err := find(r)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	key := uploadKey{r.Core, i.ID}
 	if _, busy := uploads.LoadOrStore(key, nil); busy {
-		return nil, transition(structs.ImageSaving, structs.ImageSaving)
+		return transition(a.to, a.to)
 	}
 	defer uploads.Delete(key)
 	server := r.Core.Cluster().ServerID
-	if i, err = begin(r.Context(), r.Core, i.ID, server); err != nil {
-		return nil, err
+	if i, err = s.begin(r.Context(), r.Core, i.ID, size, server, a.to); err != nil {
+		return err
 	}
 	began := time.Now()
-	if err := s.receive(r, i, size); err != nil {
+	if err := s.receive(r, i, size, a.store); err != nil {
 		s.log.Warn("an upload failed", "image", i.ID, "project", i.ProjectID, "request_id", r.RequestID, "error", err)
 		s.takeBack(r, i.ID, server)
-		return nil, err
+		return err
 	}
 	s.log.Info("an image was uploaded", "image", i.ID, "project", i.ProjectID, "took", time.Since(began), "request_id", r.RequestID)
-	return nil, nil
+	return nil
 }
 
 // announced checks the request's headers and returns how many bytes will come, -1 when it is not said.
@@ -101,12 +130,13 @@ func transition(from, to structs.ImageStatus) error {
 }
 
 // begin marks a queued image as being received by the server.
-func begin(ctx context.Context, core nomadlike.Core, id structs.ImageID, server structs.ServerID) (*structs.Image, error) {
-	return change(ctx, core, id, func(i *structs.Image) error {
+func (s *service) begin(ctx context.Context, core nomadlike.Core, id structs.ImageID, size int64, server structs.ServerID, to structs.ImageStatus) (*structs.Image, error) {
+	return s.changeStored(ctx, core, id, size, func(i *structs.Image) error {
 		if i.Status != structs.ImageQueued {
-			return transition(i.Status, structs.ImageSaving)
+			return transition(i.Status, to)
 		}
 		switch {
+		case to == structs.ImageUploading: // an import asks for the formats
 		case i.DiskFormat == "" && i.ContainerFormat == "":
 			return httpapi.BadRequest("Properties disk_format, container_format must be set prior to saving data.")
 		case i.DiskFormat == "":
@@ -114,12 +144,12 @@ func begin(ctx context.Context, core nomadlike.Core, id structs.ImageID, server 
 		case i.ContainerFormat == "":
 			return httpapi.BadRequest("Property container_format must be set prior to saving data.")
 		}
-		i.Status, i.Servers = structs.ImageSaving, []structs.ServerID{server}
+		i.Status, i.Servers = to, []structs.ServerID{server}
 		return nil
 	})
 }
 
-// receiver is the server that receives a saving image's data, "" when the record does not say.
+// receiver is the server that receives an image's data, "" when the record does not say.
 func receiver(i *structs.Image) structs.ServerID {
 	if len(i.Servers) == 0 {
 		return ""
@@ -127,13 +157,19 @@ func receiver(i *structs.Image) structs.ServerID {
 	return i.Servers[0]
 }
 
-// mine reports whether an image is still being received by the server.
-func mine(i *structs.Image, server structs.ServerID) bool {
-	return i.Status == structs.ImageSaving && receiver(i) == server
+// arriving reports whether data come to the image with a request.
+func arriving(i *structs.Image) bool {
+	return i.Status == structs.ImageSaving || i.Status == structs.ImageUploading && !i.Staged()
 }
 
-// receive streams the body into a blob, looks at what it is, spreads it, and makes the image active.
-func (s *service) receive(r *httpapi.Request, i *structs.Image, size int64) error {
+// mine reports whether an image is still being received by the server.
+func mine(i *structs.Image, server structs.ServerID) bool {
+	return arriving(i) && receiver(i) == server
+}
+
+// receive streams the body into a blob, looks at what it is, brings it to its store, and makes the image active. With no store it is staged for an import, which
+// will look at it.
+func (s *service) receive(r *httpapi.Request, i *structs.Image, size int64, st store.Store) error {
 	ctx := r.Context()
 	w, err := r.Core.Blobs().Create(ctx)
 	if err != nil {
@@ -144,6 +180,9 @@ func (s *service) receive(r *httpapi.Request, i *structs.Image, size int64) erro
 	if err != nil {
 		return err
 	}
+	if st == nil {
+		return s.keepStaged(ctx, r.Core, i, w)
+	}
 	virtual, err := look(w.Path(), got, i)
 	if err != nil {
 		return err
@@ -152,11 +191,47 @@ func (s *service) receive(r *httpapi.Request, i *structs.Image, size int64) erro
 	if err != nil {
 		return storeError(err)
 	}
-	servers, err := r.Core.Blobs().Spread(ctx, sums.SHA256)
+	servers, err := st.Put(ctx, r.Core, sums)
+	if err != nil {
+		return storeError(err)
+	}
+	return s.activate(ctx, r.Core, i, sums, virtual, servers, st.Info().ID)
+}
+
+// keepStaged brings what was staged to most servers and writes what it is. That it stands already is success.
+func (s *service) keepStaged(ctx context.Context, core nomadlike.Core, was *structs.Image, w nomadlike.BlobWriter) error {
+	sums, err := w.Commit()
+	if err != nil {
+		return storeError(err)
+	}
+	servers, err := core.Blobs().Spread(ctx, sums.SHA256)
 	if err != nil {
 		return err
 	}
-	return activate(ctx, r.Core, i, sums, virtual, servers)
+	server := receiver(was)
+	_, err = s.changeStored(ctx, core, was.ID, 0, func(i *structs.Image) error {
+		switch {
+		case i.Staged() && i.SHA256 == sums.SHA256:
+			return errStands
+		case !mine(i, server):
+			return httpapi.Conflict("Image %s was taken from this upload: it is %s now.", i.ID, i.Status)
+		}
+		i.Servers = servers
+		i.Size, i.SHA256, i.SHA512, i.MD5 = sums.Size, sums.SHA256, sums.SHA512, sums.MD5
+		return nil
+	})
+	return arrived(was.ID, err)
+}
+
+// arrived words what came of the last write of an upload.
+func arrived(id structs.ImageID, err error) error {
+	switch {
+	case errors.Is(err, errStands):
+		return nil
+	case structs.IsKind(err, structs.KindNotFound):
+		return httpapi.Statusf(http.StatusGone, "Image %s could not be found after upload. The image may have been deleted during the upload.", id)
+	}
+	return err
 }
 
 // copyBuffer is how much is read at once: each read moves the deadline, each write is hashed.
@@ -224,28 +299,22 @@ func look(path string, size int64, i *structs.Image) (int64, error) {
 }
 
 // activate writes what the upload brought. That it stands already is success: an answer may have been lost.
-func activate(ctx context.Context, core nomadlike.Core, was *structs.Image, sums nomadlike.BlobSums, virtual int64, servers []structs.ServerID) error {
+func (s *service) activate(ctx context.Context, core nomadlike.Core, was *structs.Image, sums nomadlike.BlobSums, virtual int64, servers []structs.ServerID, store string) error {
 	server := receiver(was)
-	_, err := change(ctx, core, was.ID, func(i *structs.Image) error {
+	_, err := s.changeStored(ctx, core, was.ID, 0, func(i *structs.Image) error {
 		switch {
-		case i.Status == structs.ImageActive && i.SHA256 == sums.SHA256:
+		case i.HasData() && i.SHA256 == sums.SHA256:
 			return errStands
 		case !mine(i, server):
 			return httpapi.Conflict("Image %s was taken from this upload: it is %s now.", i.ID, i.Status)
 		case i.DiskFormat != was.DiskFormat || i.ContainerFormat != was.ContainerFormat:
 			return httpapi.Conflict("The format of image %s was changed during the upload.", i.ID)
 		}
-		i.Status, i.Servers, i.VirtualSize = structs.ImageActive, servers, virtual
+		i.Status, i.Servers, i.Stores, i.VirtualSize = structs.ImageActive, servers, []string{store}, virtual
 		i.Size, i.SHA256, i.SHA512, i.MD5 = sums.Size, sums.SHA256, sums.SHA512, sums.MD5
 		return nil
 	})
-	switch {
-	case errors.Is(err, errStands):
-		return nil
-	case structs.IsKind(err, structs.KindNotFound):
-		return httpapi.Statusf(http.StatusGone, "Image %s could not be found after upload. The image may have been deleted during the upload.", was.ID)
-	}
-	return err
+	return arrived(was.ID, err)
 }
 
 var errStands = errors.New("the image is active already")
@@ -268,7 +337,7 @@ func requeue(ctx context.Context, core nomadlike.Core, id structs.ImageID, serve
 		if !mine(i, server) {
 			return errStands
 		}
-		i.Status, i.Servers = structs.ImageQueued, nil
+		i.Requeue()
 		return nil
 	})
 	if errors.Is(err, errStands) || structs.IsKind(err, structs.KindNotFound) {

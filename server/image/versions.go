@@ -8,10 +8,10 @@ import (
 )
 
 // newestMinor is the newest minor version of Glance's API v2 whose behaviour is served; versionMinors are all that Glance
-// without several stores names, newest first.
+// with several stores and without a cache names, newest first.
 const newestMinor = 17
 
-var versionMinors = []int{newestMinor, 16, 15, 9, 7, 6, 5, 4, 3, 2, 1, 0}
+var versionMinors = []int{newestMinor, 15, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0}
 
 // versionRoutes answer without token, as Glance does: 300 at the root, 200 where the document is asked for by name.
 func versionRoutes() []httpapi.Route {

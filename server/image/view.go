@@ -1,6 +1,7 @@
 package image
 
 import (
+	"strings"
 	"time"
 
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
@@ -23,10 +24,13 @@ func view(i *structs.Image) map[string]any {
 	v["protected"], v["os_hidden"] = i.Protected, i.Hidden
 	v["min_disk"], v["min_ram"] = i.MinDiskGiB, i.MinMemoryMiB
 	v["created_at"], v["updated_at"] = isoTime(i.CreatedAt), isoTime(i.UpdatedAt)
-	v["checksum"], v["os_hash_value"] = orNull(i.MD5), orNull(i.SHA512)
-	v["os_hash_algo"], v["size"], v["virtual_size"] = nil, nil, nil
-	if i.Status == structs.ImageActive {
-		v["os_hash_algo"], v["size"] = hashAlgorithm, i.Size
+	v["os_hash_algo"], v["size"], v["virtual_size"], v["checksum"], v["os_hash_value"] = nil, nil, nil, nil, nil
+	if i.Staged() {
+		v["size"] = i.Size
+	}
+	if i.HasData() {
+		v["os_hash_algo"], v["size"], v["stores"] = hashAlgorithm, i.Size, strings.Join(i.StoreIDs(), ",")
+		v["checksum"], v["os_hash_value"] = orNull(i.MD5), orNull(i.SHA512)
 		if i.VirtualSize > 0 {
 			v["virtual_size"] = i.VirtualSize
 		}

@@ -50,6 +50,42 @@ server {
     token_ttl        = "5m"
   }
 
+  image {
+    image_size_total      = 10240
+    image_stage_total     = 2048
+    image_count_total     = 50
+    image_count_uploading = 4
+
+    enabled_import_methods = ["web-download", "copy-image"]
+    task_time_to_live      = "24h"
+    default_store          = "far"
+    web_download {
+      allowed_schemes    = ["https"]
+      disallowed_schemes = ["http"]
+      allowed_hosts      = ["images.example.org"]
+      disallowed_hosts   = ["bad.example.org"]
+      allowed_ports      = [443, 8443]
+      disallowed_ports   = [22]
+      allowed_networks   = ["10.1.0.0/16"]
+    }
+    s3 "far" {
+      description     = "another site"
+      endpoint        = "https://s3.example.org"
+      bucket          = "images"
+      region          = "eu-1"
+      access_key      = "kilonova"
+      secret_key_file = "DIR/s3.secret"
+      path_style      = false
+      prefix          = "kilonova/"
+    }
+    s3 "near" {
+      endpoint   = "http://10.0.0.9:7070"
+      bucket     = "images"
+      access_key = "kilonova"
+      secret_key = "hunter2"
+    }
+  }
+
   identity {
     mode           = "keystone"
     auth_url       = "https://keystone.example.org/v3"

@@ -156,8 +156,8 @@ func resolveImage(r *httpapi.Request, rd state.Reader, in *instanceCreate, ins *
 	return nil
 }
 
-func seesImage(r *httpapi.Request, img *structs.Image) bool {
-	return r.Sees(img.ProjectID) || img.Visibility == "public" || img.Visibility == "community"
+func seesImage(r *httpapi.Request, rd state.Reader, img *structs.Image) bool {
+	return r.Sees(img.ProjectID) || img.Visibility == "public" || img.Visibility == "community" || rd.ImageShared(img, r.Token.ProjectID)
 }
 
 const gibibyte = int64(1) << 30

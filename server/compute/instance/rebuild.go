@@ -48,7 +48,7 @@ type rebuildBody struct {
 // activeImage returns an image that the caller may use.
 func activeImage(r *httpapi.Request, rd state.Reader, id string) (*structs.Image, error) {
 	img := rd.Image(structs.ImageID(strings.ToLower(id)))
-	if img == nil || img.Status == structs.ImageDeleted || !seesImage(r, img) {
+	if img == nil || img.Status == structs.ImageDeleted || !seesImage(r, rd, img) {
 		return nil, httpapi.BadRequest("Can not find requested image")
 	}
 	if img.Status != structs.ImageActive {

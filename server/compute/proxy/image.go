@@ -8,6 +8,7 @@ import (
 
 	"github.com/kilonova-cloud/kilonova/nomadlike"
 	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
+	"github.com/kilonova-cloud/kilonova/nomadlike/state"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 	"github.com/kilonova-cloud/kilonova/server/compute/base"
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
@@ -27,8 +28,16 @@ func (s *service) imageRoutes() []httpapi.Route {
 func owns(r *httpapi.Request, i *structs.Image) bool { return r.Sees(i.ProjectID) }
 
 // knows reports whether the caller may know of the image. A shared one without members is its owner's alone.
-func knows(r *httpapi.Request, i *structs.Image) bool {
-	return owns(r, i) || i.Visibility == "public" || i.Visibility == "community"
+func knows(r *httpapi.Request, rd state.Reader, i *structs.Image) bool {
+	return owns(r, i) || i.Visibility == "public" || i.Visibility == "community" || rd.ImageShared(i, r.Token.ProjectID)
+}
+
+// listed reports whether a list shows an image: one that is shared with the caller's project when that has accepted it.
+func listed(r *httpapi.Request, rd state.Reader, i *structs.Image) bool {
+	if !rd.ImageShared(i, r.Token.ProjectID) {
+		return knows(r, rd, i)
+	}
+	return owns(r, i) || rd.ImageMember(i.ID, r.Token.ProjectID).Status == structs.ImageMemberAccepted
 }
 
 func findImage(r *httpapi.Request, id string) (*structs.Image, error) {
@@ -37,7 +46,7 @@ func findImage(r *httpapi.Request, id string) (*structs.Image, error) {
 		return nil, err
 	}
 	i := rd.Image(structs.ImageID(strings.ToLower(id)))
-	if i == nil || !knows(r, i) {
+	if i == nil || !knows(r, rd, i) {
 		return nil, httpapi.NotFound("Image not found.")
 	}
 	return i, nil
@@ -126,17 +135,17 @@ func listImages(view func(*httpapi.Request, *structs.Image) map[string]any) http
 		if err != nil {
 			return nil, err
 		}
-		matches, err := imageFilter(r)
+		rd, err := r.Core.Read(r.Context())
 		if err != nil {
 			return nil, err
 		}
-		rd, err := r.Core.Read(r.Context())
+		matches, err := imageFilter(r, rd)
 		if err != nil {
 			return nil, err
 		}
 		found, err := httpapi.Paginate(func(yield func(*structs.Image) bool) {
 			for i := range rd.Images() {
-				if (matches(i) || string(i.ID) == p.Marker && knows(r, i)) && !yield(i) {
+				if (matches(i) || string(i.ID) == p.Marker && knows(r, rd, i)) && !yield(i) {
 					return
 				}
 			}
@@ -159,9 +168,9 @@ func listImages(view func(*httpapi.Request, *structs.Image) map[string]any) http
 }
 
 // imageFilter reads the parameters of a list: all have to hold.
-func imageFilter(r *httpapi.Request) (func(*structs.Image) bool, error) {
+func imageFilter(r *httpapi.Request, rd state.Reader) (func(*structs.Image) bool, error) {
 	tests := []func(*structs.Image) bool{func(i *structs.Image) bool {
-		return !i.Hidden && knows(r, i) && (i.Visibility != "community" || i.ProjectID == r.Token.ProjectID)
+		return !i.Hidden && listed(r, rd, i) && (i.Visibility != "community" || i.ProjectID == r.Token.ProjectID)
 	}}
 	for key, values := range r.Query() {
 		test, err := imageTest(key, base.Last(values))

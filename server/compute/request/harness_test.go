@@ -1,5 +1,5 @@
-// Package personality shows what becomes of the files that a request to create or to rebuild an instance brings along.
-package personality_test
+// Package request shows what becomes of what a request to create or to rebuild an instance brings along or refers to.
+package request_test
 
 import (
 	"bytes"

@@ -22,13 +22,20 @@ var (
 	endpointUpdateSchema = object("endpoint", endpointProperties, `"minProperties": 1, `)
 )
 
-func (s *service) endpoint(r *httpapi.Request, st state.Reader, id string) (*structs.Endpoint, error) {
-	for _, x := range Endpoints(st, s.opts.Endpoints, r.RootURL()) {
-		if x.ID == id {
-			return x, nil
+// endpoints returns all endpoints, at the addresses at which a request's client reaches this cloud.
+func (s *service) endpoints(r *httpapi.Request) func(state.Reader) []*structs.Endpoint {
+	return func(st state.Reader) []*structs.Endpoint { return Endpoints(st, s.opts.Endpoints, r.RootURL()) }
+}
+
+func (s *service) endpoint(r *httpapi.Request) func(state.Reader, string) (*structs.Endpoint, error) {
+	return func(st state.Reader, id string) (*structs.Endpoint, error) {
+		for _, x := range s.endpoints(r)(st) {
+			if x.ID == id {
+				return x, nil
+			}
 		}
+		return nil, base.NotFound("endpoint", id)
 	}
-	return nil, base.NotFound("endpoint", id)
 }
 
 func viewEndpoint(r *httpapi.Request, x *structs.Endpoint) base.View {
@@ -39,29 +46,11 @@ func viewEndpoint(r *httpapi.Request, x *structs.Endpoint) base.View {
 }
 
 func (s *service) listEndpoints(r *httpapi.Request) (any, error) {
-	st, err := base.Read(r)
-	if err != nil {
-		return nil, err
-	}
-	out := []base.View{}
-	for _, x := range Endpoints(st, s.opts.Endpoints, r.RootURL()) {
-		if v := viewEndpoint(r, x); base.Matches(r, v, "interface", "service_id", "region_id") {
-			out = append(out, v)
-		}
-	}
-	return base.Collection(r, "endpoints", out), nil
+	return base.List(r, "endpoints", s.endpoints(r), viewEndpoint, "interface", "service_id", "region_id")
 }
 
 func (s *service) showEndpoint(r *httpapi.Request) (any, error) {
-	st, err := base.Read(r)
-	if err != nil {
-		return nil, err
-	}
-	x, err := s.endpoint(r, st, r.Vars["id"])
-	if err != nil {
-		return nil, err
-	}
-	return map[string]any{"endpoint": viewEndpoint(r, x)}, nil
+	return base.Show(r, "endpoint", named(r, s.endpoint(r)), viewEndpoint)
 }
 
 // placeholders are what stands for something in an endpoint's URL.
@@ -151,25 +140,18 @@ func (s *service) createEndpoint(r *httpapi.Request) (any, error) {
 
 // updateEndpoint changes an endpoint. One of this binary gets a record by it.
 func (s *service) updateEndpoint(r *httpapi.Request) (any, error) {
-	return base.Change(r, func(st state.Reader) (any, error) {
-		old, err := s.endpoint(r, st, r.Vars["id"])
-		if err != nil {
-			return nil, err
+	var newRegion, was string
+	return base.Edit(r, "endpoint", named(r, s.endpoint(r)), func(_ state.Reader, x *structs.Endpoint) (err error) {
+		was = x.URL
+		newRegion, err = applyEndpoint(r, x)
+		return err
+	}, func(x structs.Endpoint, index uint64) error {
+		st := r.Core.Stale()
+		if record := st.Endpoint(x.ID); s.ownEndpoint(st, x.ID) && (record == nil || record.URL == "") && x.URL == was {
+			x.URL = "" // it stays where the client reaches this cloud
 		}
-		x := *old
-		newRegion, err := applyEndpoint(r, &x)
-		if err != nil {
-			return nil, err
-		}
-		kept := x
-		if record := st.Endpoint(x.ID); s.ownEndpoint(st, x.ID) && (record == nil || record.URL == "") && x.URL == old.URL {
-			kept.URL = "" // it stays where the client reaches this cloud
-		}
-		if err := s.write(r, st, &kept, newRegion, old.ModifyIndex); err != nil {
-			return nil, err
-		}
-		return map[string]any{"endpoint": viewEndpoint(r, &x)}, nil
-	})
+		return s.write(r, st, &x, newRegion, index)
+	}, viewEndpoint)
 }
 
 func (s *service) deleteEndpoint(r *httpapi.Request) (any, error) {
@@ -177,7 +159,7 @@ func (s *service) deleteEndpoint(r *httpapi.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	x, err := s.endpoint(r, st, r.Vars["id"])
+	x, err := s.endpoint(r)(st, r.Vars["id"])
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,8 @@
 package catalog
 
 import (
+	"slices"
+
 	"github.com/kilonova-cloud/kilonova/nomadlike"
 	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
 	"github.com/kilonova-cloud/kilonova/nomadlike/state"
@@ -42,29 +44,11 @@ func group(st state.Reader, id string) (*structs.EndpointGroup, error) {
 }
 
 func (s *service) listGroups(r *httpapi.Request) (any, error) {
-	st, err := base.Read(r)
-	if err != nil {
-		return nil, err
-	}
-	out := []base.View{}
-	for g := range st.EndpointGroups() {
-		if v := viewGroup(r, g); base.Matches(r, v, "name") {
-			out = append(out, v)
-		}
-	}
-	return base.Collection(r, "endpoint_groups", out), nil
+	return base.List(r, "endpoint_groups", func(st state.Reader) []*structs.EndpointGroup { return slices.Collect(st.EndpointGroups()) }, viewGroup, "name")
 }
 
 func (s *service) showGroup(r *httpapi.Request) (any, error) {
-	st, err := base.Read(r)
-	if err != nil {
-		return nil, err
-	}
-	g, err := group(st, r.Vars["group"])
-	if err != nil {
-		return nil, err
-	}
-	return map[string]any{"endpoint_group": viewGroup(r, g)}, nil
+	return base.Show(r, "endpoint_group", func(st state.Reader) (*structs.EndpointGroup, error) { return group(st, r.Vars["group"]) }, viewGroup)
 }
 
 func applyGroup(r *httpapi.Request, g *structs.EndpointGroup) error {
@@ -102,20 +86,11 @@ func (s *service) createGroup(r *httpapi.Request) (any, error) {
 }
 
 func (s *service) updateGroup(r *httpapi.Request) (any, error) {
-	return base.Change(r, func(st state.Reader) (any, error) {
-		old, err := group(st, r.Vars["group"])
-		if err != nil {
-			return nil, err
-		}
-		g := *old
-		if err := applyGroup(r, &g); err != nil {
-			return nil, err
-		}
-		if _, err := fsm.EndpointGroupWrite.Propose(r.Context(), r.Core, &structs.EndpointGroupWriteRequest{Group: g, Index: old.ModifyIndex}); err != nil {
-			return nil, err
-		}
-		return map[string]any{"endpoint_group": viewGroup(r, &g)}, nil
-	})
+	return base.Edit(r, "endpoint_group", func(st state.Reader) (*structs.EndpointGroup, error) { return group(st, r.Vars["group"]) },
+		func(_ state.Reader, g *structs.EndpointGroup) error { return applyGroup(r, g) }, func(g structs.EndpointGroup, index uint64) error {
+			_, err := fsm.EndpointGroupWrite.Propose(r.Context(), r.Core, &structs.EndpointGroupWriteRequest{Group: g, Index: index})
+			return err
+		}, viewGroup)
 }
 
 func (s *service) deleteGroup(r *httpapi.Request) (any, error) {
@@ -138,7 +113,7 @@ func (s *service) groupEndpoints(r *httpapi.Request) (any, error) {
 
 func (s *service) endpointList(r *httpapi.Request, st state.Reader, takes func(*structs.Endpoint) bool) any {
 	out := []base.View{}
-	for _, p := range Endpoints(st, s.opts.Endpoints, r.RootURL()) {
+	for _, p := range s.endpoints(r)(st) {
 		if takes(p) {
 			out = append(out, viewEndpoint(r, p))
 		}
@@ -146,15 +121,15 @@ func (s *service) endpointList(r *httpapi.Request, st state.Reader, takes func(*
 	return base.Collection(r, "endpoints", out)
 }
 
-// named reads the association of the path, whose parts must be there.
-func (s *service) named(r *httpapi.Request) (state.Reader, *structs.EndpointFilter, error) {
+// association reads the association of the path, whose parts must be there.
+func (s *service) association(r *httpapi.Request) (state.Reader, *structs.EndpointFilter, error) {
 	f := &structs.EndpointFilter{ProjectID: structs.ProjectID(r.Vars["project"]), EndpointID: r.Vars["endpoint"], GroupID: r.Vars["group"]}
 	st, err := base.Read(r)
 	if err != nil {
 		return st, f, err
 	}
 	if f.EndpointID != "" {
-		if _, err := s.endpoint(r, st, f.EndpointID); err != nil {
+		if _, err := s.endpoint(r)(st, f.EndpointID); err != nil {
 			return st, f, err
 		}
 	}
@@ -171,7 +146,7 @@ func (s *service) named(r *httpapi.Request) (state.Reader, *structs.EndpointFilt
 
 // filterProjects lists the projects that an endpoint or a group is shown to.
 func (s *service) filterProjects(r *httpapi.Request) (any, error) {
-	st, like, err := s.named(r)
+	st, like, err := s.association(r)
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +161,7 @@ func (s *service) filterProjects(r *httpapi.Request) (any, error) {
 
 // projectEndpoints lists what a project sees by its associations; none when it has none.
 func (s *service) projectEndpoints(r *httpapi.Request) (any, error) {
-	st, f, err := s.named(r)
+	st, f, err := s.association(r)
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +172,7 @@ func (s *service) projectEndpoints(r *httpapi.Request) (any, error) {
 }
 
 func (s *service) projectGroups(r *httpapi.Request) (any, error) {
-	st, f, err := s.named(r)
+	st, f, err := s.association(r)
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +186,7 @@ func (s *service) projectGroups(r *httpapi.Request) (any, error) {
 }
 
 func (s *service) checkFilter(r *httpapi.Request) (any, error) {
-	st, f, err := s.named(r)
+	st, f, err := s.association(r)
 	if err == nil && st.EndpointFilter(f) == nil {
 		err = httpapi.NotFound("Endpoint %s%s not found in project %s", f.EndpointID, f.GroupID, f.ProjectID)
 	}
@@ -231,7 +206,7 @@ func (s *service) addFilter(r *httpapi.Request) (any, error) { return nil, s.wri
 func (s *service) removeFilter(r *httpapi.Request) (any, error) { return nil, s.writeFilter(r, true) }
 
 func (s *service) writeFilter(r *httpapi.Request, remove bool) error {
-	_, f, err := s.named(r)
+	_, f, err := s.association(r)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"encoding/json"
+	"slices"
 
 	"github.com/kilonova-cloud/kilonova/nomadlike"
 	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
@@ -25,17 +26,7 @@ func viewPolicy(r *httpapi.Request, x *structs.IdentityPolicy) base.View {
 }
 
 func (s *service) listPolicies(r *httpapi.Request) (any, error) {
-	st, err := base.Read(r)
-	if err != nil {
-		return nil, err
-	}
-	out := []base.View{}
-	for x := range st.IdentityPolicies() {
-		if v := viewPolicy(r, x); base.Matches(r, v, "type") {
-			out = append(out, v)
-		}
-	}
-	return base.Collection(r, "policies", out), nil
+	return base.List(r, "policies", func(st state.Reader) []*structs.IdentityPolicy { return slices.Collect(st.IdentityPolicies()) }, viewPolicy, "type")
 }
 
 func policy(st state.Reader, id string) (*structs.IdentityPolicy, error) {
@@ -46,15 +37,7 @@ func policy(st state.Reader, id string) (*structs.IdentityPolicy, error) {
 }
 
 func (s *service) showPolicy(r *httpapi.Request) (any, error) {
-	st, err := base.Read(r)
-	if err != nil {
-		return nil, err
-	}
-	x, err := policy(st, r.Vars["id"])
-	if err != nil {
-		return nil, err
-	}
-	return map[string]any{"policy": viewPolicy(r, x)}, nil
+	return base.Show(r, "policy", named(r, policy), viewPolicy)
 }
 
 func applyPolicy(r *httpapi.Request, x *structs.IdentityPolicy) error {
@@ -89,20 +72,10 @@ func (s *service) createPolicy(r *httpapi.Request) (any, error) {
 }
 
 func (s *service) updatePolicy(r *httpapi.Request) (any, error) {
-	return base.Change(r, func(st state.Reader) (any, error) {
-		old, err := policy(st, r.Vars["id"])
-		if err != nil {
-			return nil, err
-		}
-		x := *old
-		if err := applyPolicy(r, &x); err != nil {
-			return nil, err
-		}
-		if _, err := fsm.IdentityPolicyWrite.Propose(r.Context(), r.Core, &structs.IdentityPolicyWriteRequest{Policy: x, Index: old.ModifyIndex}); err != nil {
-			return nil, err
-		}
-		return map[string]any{"policy": viewPolicy(r, &x)}, nil
-	})
+	return base.Edit(r, "policy", named(r, policy), func(_ state.Reader, x *structs.IdentityPolicy) error { return applyPolicy(r, x) }, func(x structs.IdentityPolicy, index uint64) error {
+		_, err := fsm.IdentityPolicyWrite.Propose(r.Context(), r.Core, &structs.IdentityPolicyWriteRequest{Policy: x, Index: index})
+		return err
+	}, viewPolicy)
 }
 
 func (s *service) deletePolicy(r *httpapi.Request) (any, error) {

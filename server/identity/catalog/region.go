@@ -47,29 +47,11 @@ func viewRegion(r *httpapi.Request, x *structs.Region) base.View {
 }
 
 func (s *service) listRegions(r *httpapi.Request) (any, error) {
-	st, err := base.Read(r)
-	if err != nil {
-		return nil, err
-	}
-	out := []base.View{}
-	for _, x := range regions(st) {
-		if v := viewRegion(r, x); base.Matches(r, v, "parent_region_id") {
-			out = append(out, v)
-		}
-	}
-	return base.Collection(r, "regions", out), nil
+	return base.List(r, "regions", regions, viewRegion, "parent_region_id")
 }
 
 func (s *service) showRegion(r *httpapi.Request) (any, error) {
-	st, err := base.Read(r)
-	if err != nil {
-		return nil, err
-	}
-	x, err := region(st, r.Vars["id"])
-	if err != nil {
-		return nil, err
-	}
-	return map[string]any{"region": viewRegion(r, x)}, nil
+	return base.Show(r, "region", named(r, region), viewRegion)
 }
 
 type regionFields struct {
@@ -124,24 +106,19 @@ func (s *service) createRegion(r *httpapi.Request) (any, error) {
 }
 
 func (s *service) updateRegion(r *httpapi.Request) (any, error) {
-	return base.Change(r, func(st state.Reader) (any, error) {
-		old, err := region(st, r.Vars["id"])
-		if err != nil {
-			return nil, err
-		}
-		x := *old
+	return base.Edit(r, "region", named(r, region), func(_ state.Reader, x *structs.Region) error {
 		var in regionFields
-		if err := in.apply(r, &x); err != nil {
-			return nil, err
+		if err := in.apply(r, x); err != nil {
+			return err
 		}
-		if in.ID != nil && *in.ID != old.ID {
-			return nil, httpapi.BadRequest("Cannot change region ID")
+		if in.ID != nil && *in.ID != x.ID {
+			return httpapi.BadRequest("Cannot change region ID")
 		}
-		if _, err := fsm.RegionWrite.Propose(r.Context(), r.Core, &structs.RegionWriteRequest{Region: x, Index: old.ModifyIndex}); err != nil {
-			return nil, err
-		}
-		return map[string]any{"region": viewRegion(r, &x)}, nil
-	})
+		return nil
+	}, func(x structs.Region, index uint64) error {
+		_, err := fsm.RegionWrite.Propose(r.Context(), r.Core, &structs.RegionWriteRequest{Region: x, Index: index})
+		return err
+	}, viewRegion)
 }
 
 func (s *service) deleteRegion(r *httpapi.Request) (any, error) {

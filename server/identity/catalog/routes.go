@@ -3,6 +3,7 @@ package catalog
 import (
 	"net/http"
 
+	"github.com/kilonova-cloud/kilonova/nomadlike/state"
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
 	"github.com/kilonova-cloud/kilonova/server/identity/base"
 )
@@ -79,6 +80,11 @@ func Routes(o base.Options) []httpapi.Route {
 // object is the schema of a body with one object in it.
 func object(key, properties, more string) *httpapi.Schema {
 	return httpapi.MustSchema(`{"type": "object", "required": ["` + key + `"], "properties": {"` + key + `": {"type": "object", ` + more + `"additionalProperties": true, "properties": ` + properties + `}}}`)
+}
+
+// named finds the thing whose id is in the path.
+func named[T any](r *httpapi.Request, find func(state.Reader, string) (T, error)) func(state.Reader) (T, error) {
+	return func(st state.Reader) (T, error) { return find(st, r.Vars["id"]) }
 }
 
 // set writes a field of a body over a value, when the body has it; null is "".

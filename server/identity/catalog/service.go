@@ -24,8 +24,12 @@ func (s *service) own(id string) bool {
 	return slices.ContainsFunc(s.opts.Endpoints, func(e base.Endpoint) bool { return ServiceID(e) == id })
 }
 
+func (s *service) services(st state.Reader) []*structs.CatalogService {
+	return Services(st, s.opts.Endpoints)
+}
+
 func (s *service) service(st state.Reader, id string) (*structs.CatalogService, error) {
-	for _, x := range Services(st, s.opts.Endpoints) {
+	for _, x := range s.services(st) {
 		if x.ID == id {
 			return x, nil
 		}
@@ -46,29 +50,11 @@ func viewService(r *httpapi.Request, x *structs.CatalogService) base.View {
 }
 
 func (s *service) listServices(r *httpapi.Request) (any, error) {
-	st, err := base.Read(r)
-	if err != nil {
-		return nil, err
-	}
-	out := []base.View{}
-	for _, x := range Services(st, s.opts.Endpoints) {
-		if v := viewService(r, x); base.Matches(r, v, "type", "name") {
-			out = append(out, v)
-		}
-	}
-	return base.Collection(r, "services", out), nil
+	return base.List(r, "services", s.services, viewService, "type", "name")
 }
 
 func (s *service) showService(r *httpapi.Request) (any, error) {
-	st, err := base.Read(r)
-	if err != nil {
-		return nil, err
-	}
-	x, err := s.service(st, r.Vars["id"])
-	if err != nil {
-		return nil, err
-	}
-	return map[string]any{"service": viewService(r, x)}, nil
+	return base.Show(r, "service", named(r, s.service), viewService)
 }
 
 // applyService changes a service as a body says.
@@ -110,20 +96,10 @@ func (s *service) createService(r *httpapi.Request) (any, error) {
 
 // updateService changes a service. One of this binary gets a record by it.
 func (s *service) updateService(r *httpapi.Request) (any, error) {
-	return base.Change(r, func(st state.Reader) (any, error) {
-		old, err := s.service(st, r.Vars["id"])
-		if err != nil {
-			return nil, err
-		}
-		x := *old
-		if err := applyService(r, &x); err != nil {
-			return nil, err
-		}
-		if _, err := fsm.CatalogServiceWrite.Propose(r.Context(), r.Core, &structs.CatalogServiceWriteRequest{Service: x, Index: old.ModifyIndex}); err != nil {
-			return nil, err
-		}
-		return map[string]any{"service": viewService(r, &x)}, nil
-	})
+	return base.Edit(r, "service", named(r, s.service), func(_ state.Reader, x *structs.CatalogService) error { return applyService(r, x) }, func(x structs.CatalogService, index uint64) error {
+		_, err := fsm.CatalogServiceWrite.Propose(r.Context(), r.Core, &structs.CatalogServiceWriteRequest{Service: x, Index: index})
+		return err
+	}, viewService)
 }
 
 func (s *service) deleteService(r *httpapi.Request) (any, error) {

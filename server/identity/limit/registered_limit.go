@@ -2,6 +2,7 @@ package limit
 
 import (
 	"encoding/json"
+	"slices"
 
 	"github.com/kilonova-cloud/kilonova/nomadlike"
 	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
@@ -25,36 +26,21 @@ func viewRegistered(r *httpapi.Request, l *structs.RegisteredLimit) base.View {
 }
 
 func (s *service) listRegistered(r *httpapi.Request) (any, error) {
-	st, err := base.Read(r)
-	if err != nil {
-		return nil, err
-	}
-	out := []base.View{}
-	for l := range st.RegisteredLimits() {
-		if v := viewRegistered(r, l); base.Matches(r, v, "service_id", "region_id", "resource_name") {
-			out = append(out, v)
-		}
-	}
-	return base.Collection(r, "registered_limits", out), nil
+	return base.List(r, "registered_limits", func(st state.Reader) []*structs.RegisteredLimit { return slices.Collect(st.RegisteredLimits()) }, viewRegistered, "service_id", "region_id", "resource_name")
 }
 
-func findRegistered(st state.Reader, id string) (*structs.RegisteredLimit, error) {
-	if l := st.RegisteredLimit(id); l != nil {
-		return l, nil
+// registeredOf finds the registered limit of the path.
+func registeredOf(r *httpapi.Request) func(state.Reader) (*structs.RegisteredLimit, error) {
+	return func(st state.Reader) (*structs.RegisteredLimit, error) {
+		if l := st.RegisteredLimit(r.Vars["limit"]); l != nil {
+			return l, nil
+		}
+		return nil, base.NotFound("registered limit for", r.Vars["limit"])
 	}
-	return nil, base.NotFound("registered limit for", id)
 }
 
 func (s *service) showRegistered(r *httpapi.Request) (any, error) {
-	st, err := base.Read(r)
-	if err != nil {
-		return nil, err
-	}
-	l, err := findRegistered(st, r.Vars["limit"])
-	if err != nil {
-		return nil, err
-	}
-	return map[string]any{"registered_limit": viewRegistered(r, l)}, nil
+	return base.Show(r, "registered_limit", registeredOf(r), viewRegistered)
 }
 
 // registeredFields is a registered limit in a body.
@@ -111,21 +97,13 @@ func (s *service) updateRegistered(r *httpapi.Request) (any, error) {
 	if err := base.Decode(r, "registered_limit", &in); err != nil {
 		return nil, err
 	}
-	return base.Change(r, func(st state.Reader) (any, error) {
-		old, err := findRegistered(st, r.Vars["limit"])
-		if err != nil {
-			return nil, err
-		}
-		l := *old
-		in.apply(&l)
-		if err := s.known(st, l.ServiceID, l.RegionID, "registered_limit"); err != nil {
-			return nil, err
-		}
-		if _, err := fsm.RegisteredLimitsWrite.Propose(r.Context(), r.Core, &structs.RegisteredLimitsWriteRequest{Limits: []structs.RegisteredLimit{l}, Index: old.ModifyIndex}); err != nil {
-			return nil, err
-		}
-		return map[string]any{"registered_limit": viewRegistered(r, &l)}, nil
-	})
+	return base.Edit(r, "registered_limit", registeredOf(r), func(st state.Reader, l *structs.RegisteredLimit) error {
+		in.apply(l)
+		return s.known(st, l.ServiceID, l.RegionID, "registered_limit")
+	}, func(l structs.RegisteredLimit, index uint64) error {
+		_, err := fsm.RegisteredLimitsWrite.Propose(r.Context(), r.Core, &structs.RegisteredLimitsWriteRequest{Limits: []structs.RegisteredLimit{l}, Index: index})
+		return err
+	}, viewRegistered)
 }
 
 func (s *service) deleteRegistered(r *httpapi.Request) (any, error) {

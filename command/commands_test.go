@@ -475,9 +475,10 @@ func TestGuessFormat(t *testing.T) {
 
 func TestMessagesOfEveryService(t *testing.T) {
 	for body, want := range map[string]string{
-		`{"badRequest": {"code": 400, "message": "m"}}`:          "m",
-		`{"error": {"code": 400, "title": "t", "message": "m"}}`: "m",
-		`{"code": 400, "title": "t", "message": "m"}`:            "m",
+		`{"badRequest": {"code": 400, "message": "m"}}`:                     "m",
+		`{"error": {"code": 400, "title": "t", "message": "m"}}`:            "m",
+		`{"code": 400, "title": "t", "message": "m"}`:                       "m",
+		`{"code": "400 t", "title": "t", "message": "m<br /><br />\n\n\n"}`: "m",
 		`<html>`: "", `{}`: "", `[]`: "",
 	} {
 		require.Equal(t, want, messageIn([]byte(body)))

@@ -297,6 +297,7 @@ func messageIn(body []byte) string {
 	}
 	var text string
 	if json.Unmarshal(top["message"], &text) == nil && text != "" {
+		text, _, _ = strings.Cut(text, "<br />") // the Image API's form ends so
 		return text
 	}
 	for _, inner := range top {

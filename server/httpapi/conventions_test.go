@@ -214,7 +214,7 @@ func TestFaultBodies(t *testing.T) {
 	for style, want := range map[FaultStyle]string{
 		NovaFaults:      `{"conflictingRequest":{"code":409,"message":"m"}}`,
 		KeystoneFaults:  `{"error":{"code":409,"title":"Conflict","message":"m"}}`,
-		GlanceFaults:    `{"code":409,"title":"Conflict","message":"m"}`,
+		GlanceFaults:    `{"message":"m<br /><br />\n\n\n","code":"409 Conflict","title":"Conflict"}`,
 		PlacementFaults: `{"errors":[{"status":409,"title":"Conflict","detail":"m","request_id":"ID","code":"placement.concurrent_update"}]}`,
 		NativeFaults:    `{"error":{"kind":"conflict","message":"m","request_id":"ID"}}`,
 	} {
@@ -222,7 +222,7 @@ func TestFaultBodies(t *testing.T) {
 		if style == PlacementFaults {
 			s.Versioning = &Versioning{Type: "placement", Major: 1, Min: 0, Max: 39}
 		}
-		r := do(t, newTestHandler(t, Options{}, s), "GET", "/s/x", "", "OpenStack-API-Version: placement 1.30")
+		r := do(t, newTestHandler(t, Options{}, s), "GET", "/s/x", "", "OpenStack-API-Version: placement 1.30", "Accept: application/json")
 		assert.JSONEq(t, strings.ReplaceAll(want, "ID", r.Header.Get("X-OpenStack-Request-ID")), text(t, r))
 	}
 }

@@ -7,14 +7,14 @@ import (
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 )
 
-// FaultStyle is how a service words a failure in JSON. The zero value is none: a service has to choose.
+// FaultStyle is how a service words a failure. The zero value is none: a service has to choose.
 type FaultStyle uint8
 
 // The styles.
 const (
 	NovaFaults      FaultStyle = iota + 1 // {"badRequest": {"code": 400, "message": ...}}
 	KeystoneFaults                        // {"error": {"code": 400, "title": "Bad Request", "message": ...}}
-	GlanceFaults                          // {"code": 400, "title": "Bad Request", "message": ...}
+	GlanceFaults                          // HTML, JSON or text, as the client accepts
 	PlacementFaults                       // {"errors": [{"status": 400, "title": ..., "detail": ..., "request_id": ..., "code": ...}]}
 	NativeFaults                          // {"error": {"kind": "invalid", "message": ...}}
 )
@@ -58,16 +58,15 @@ type fault struct {
 	kind    structs.Kind
 	version *Versioning  // set when the fault is about the version itself
 	micro   Microversion // that the request is answered at; 0 when that is not settled
+	accept  string       // the request's Accept header
 }
 
-// body returns the value that is encoded for a fault.
+// body returns the value that is encoded for a fault, unless glanceFault makes it.
 func (s FaultStyle) body(f fault, requestID string) any {
 	title := http.StatusText(f.status)
 	switch s {
 	case KeystoneFaults:
 		return map[string]titledFault{"error": {f.status, title, f.message}}
-	case GlanceFaults:
-		return titledFault{f.status, title, f.message}
 	case PlacementFaults:
 		p := placementFault{Status: f.status, Title: title, Detail: f.message, RequestID: requestID, Code: placementCode(f)}
 		if f.version != nil {
@@ -135,6 +134,11 @@ func (s FaultStyle) writeFault(w http.ResponseWriter, f fault, requestID string)
 		if s == NovaFaults {
 			h.Set("Retry-After", "0")
 		}
+	}
+	if s == GlanceFaults {
+		contentType, body := glanceFault(f)
+		h.Set("Content-Type", contentType)
+		return writeBody(w, f.status, body)
 	}
 	return encodeJSON(w, f.status, s.body(f, requestID))
 }

@@ -275,7 +275,7 @@ func (c *call) fault(err error) {
 		c.h.log.Debug("client went away", "request_id", c.id, "error", err)
 	}
 	status := style.status(err)
-	f := fault{status: status, kind: structs.KindOf(err), message: message(err, status), micro: c.version}
+	f := fault{status: status, kind: structs.KindOf(err), message: message(err, status), micro: c.version, accept: strings.Join(c.r.Header.Values("Accept"), ",")}
 	var se *StatusError
 	if errors.As(err, &se) {
 		f.kind = kindOfStatus(status)

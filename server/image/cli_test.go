@@ -136,21 +136,30 @@ func TestGlanceClient(t *testing.T) {
 	run("image-tag-update", id, "x")
 	run("image-delete", id)
 	require.Nil(t, c.stored(id))
+	out, err = c.runGlance(member, "image-show", id)
+	require.Error(t, err)
+	require.Contains(t, out, "HTTP 404 Not Found: No image found with ID "+id)
 }
 
-// glance returns what runs python-glanceclient.
+// glance returns what runs python-glanceclient, which has to succeed.
 func (c *cloud) glance(token string) func(args ...string) string {
-	home, identity := c.t.TempDir(), c.keystone(token)
 	return func(args ...string) string {
 		c.t.Helper()
-		cmd := exec.CommandContext(c.t.Context(), "glance", append([]string{"--os-auth-url", identity + "/v3", "--os-username", "u", "--os-password", "x",
-			"--os-project-name", "p1", "--os-user-domain-id", "default", "--os-project-domain-id", "default"}, args...)...)
-		cmd.Env = append(os.Environ(), "HOME="+home)
-		cmd.Stdin = strings.NewReader("")
-		out, err := cmd.CombinedOutput()
-		require.NoError(c.t, err, string(out))
-		return string(out)
+		out, err := c.runGlance(token, args...)
+		require.NoError(c.t, err, out)
+		return out
 	}
+}
+
+// runGlance runs python-glanceclient and returns all that it says.
+func (c *cloud) runGlance(token string, args ...string) (string, error) {
+	c.t.Helper()
+	cmd := exec.CommandContext(c.t.Context(), "glance", append([]string{"--os-auth-url", c.keystone(token) + "/v3", "--os-username", "u", "--os-password", "x",
+		"--os-project-name", "p1", "--os-user-domain-id", "default", "--os-project-domain-id", "default"}, args...)...)
+	cmd.Env = append(os.Environ(), "HOME="+c.t.TempDir())
+	cmd.Stdin = strings.NewReader("")
+	out, err := cmd.CombinedOutput()
+	return string(out), err
 }
 
 // TestGlanceClientImport has python-glanceclient import in all the ways that it knows.

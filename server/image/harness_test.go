@@ -128,6 +128,7 @@ func (c *cloud) do(token, method, path string, body io.Reader, header ...string)
 	req, err := http.NewRequestWithContext(c.t.Context(), method, c.url+"/image"+path, body)
 	require.NoError(c.t, err)
 	req.Header.Set("X-Auth-Token", token)
+	req.Header.Set("Accept", "application/json")
 	for _, h := range header {
 		k, v, _ := strings.Cut(h, ": ")
 		req.Header.Set(k, v)

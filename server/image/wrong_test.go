@@ -27,9 +27,9 @@ func TestPathTricks(t *testing.T) {
 	for _, one := range []string{"%2e%2e", "%00", id + "%00", id + "%20", id[:35], id + "0", "%2e%2e%2f" + id, "*", "%25", "-", long(5000), strings.ReplaceAll(id, "-", "")} {
 		for _, path := range []string{"", "/file", "/members", "/members/p2"} {
 			a := c.get(member, "/v2/images/"+one+path).want(t, 404)
-			var fault struct{ Code int }
+			var fault struct{ Code string }
 			require.NoError(t, json.Unmarshal(a.body, &fault))
-			require.Equal(t, 404, fault.Code)
+			require.Equal(t, "404 Not Found", fault.Code)
 		}
 		c.patch(member, one, `[]`).want(t, 404)
 		c.do(member, "DELETE", "/v2/images/"+one, nil).want(t, 404)
@@ -63,7 +63,7 @@ func TestWrongBodies(t *testing.T) {
 			a := c.do(row.token, row.method, row.path, strings.NewReader(body), "Content-Type: "+row.kind)
 			require.Equal(t, 400, a.StatusCode, "%v %.60s: %s", row, body, a.body)
 			v := a.json(t)
-			require.Equal(t, []any{400.0, "Bad Request"}, []any{v["code"], v["title"]})
+			require.Equal(t, []any{"400 Bad Request", "Bad Request"}, []any{v["code"], v["title"]})
 			require.NotEmpty(t, v["message"])
 		}
 		a := c.do(row.token, row.method, row.path, strings.NewReader(`{}`), "Content-Type: application/xml")

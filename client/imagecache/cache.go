@@ -68,8 +68,10 @@ type Cache struct {
 	room    func(dir string) (int64, error) // free bytes of dir's file system; replaced in tests
 
 	mu      sync.Mutex
-	refs    map[string]int // by path: entries not yet released. Guards the removal of files too
-	pending int64          // bytes promised to fetches and conversions and not yet written
+	refs    map[string]int  // by path: entries not yet released. Guards the removal of files too
+	pending int64           // bytes promised to fetches and conversions and not yet written
+	inUse   map[string]bool // what Prune was last told, at told; nil before
+	told    time.Time
 }
 
 // Entry is an image on this host's disk. It stays until Release.

@@ -208,6 +208,53 @@ func TestNoRoom(t *testing.T) {
 	require.Zero(t, c.pending)
 }
 
+func TestUnusedImagesMakeRoom(t *testing.T) {
+	t.Parallel()
+	s := &source{}
+	c := newCache(t, s, func(cfg *Config) { cfg.ReserveBytes = -1 })
+	const size = 1 << 20
+	c.room = func(string) (int64, error) {
+		_, total, err := c.files()
+		return 5*size - total, err
+	}
+	sums, paths := map[string]string{}, map[string]string{}
+	get := func(name string) error {
+		data := bytes.Repeat([]byte(name[:1]), size)
+		sums[name] = s.add(data)
+		e, err := c.Get(t.Context(), image(sums[name], size, "raw"), []string{"raw"})
+		if err == nil {
+			paths[name] = e.Path
+			e.Release()
+		}
+		return err
+	}
+	for i, name := range []string{"oldest", "inuse", "middle", "later", "young"} {
+		require.NoError(t, get(name))
+		if name != "young" {
+			at := time.Now().Add(-time.Hour + time.Duration(i)*time.Minute)
+			require.NoError(t, os.Chtimes(paths[name], at, at))
+		}
+	}
+	require.True(t, structs.IsKind(get("another"), structs.KindNoCapacity), "nobody has said what is in use")
+	_, err := c.Prune(map[string]bool{sums["inuse"]: true}, 1<<40, 24*time.Hour)
+	require.NoError(t, err)
+	require.NoError(t, get("another"))
+	require.NoFileExists(t, paths["oldest"])
+	for _, name := range []string{"inuse", "middle", "later", "young"} {
+		require.FileExists(t, paths[name], "no more goes than has to")
+	}
+	held, err := c.Get(t.Context(), image(sums["middle"], size, "raw"), []string{"raw"})
+	require.NoError(t, err)
+	t.Cleanup(held.Release)
+	require.NoError(t, get("further"))
+	require.NoFileExists(t, paths["later"])
+	require.True(t, structs.IsKind(get("surplus"), structs.KindNoCapacity))
+	for _, name := range []string{"inuse", "middle", "young", "another", "further"} {
+		require.FileExists(t, paths[name], "used, held, or used since Prune was told what is in use")
+	}
+	require.Zero(t, c.pending)
+}
+
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	s := &source{}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,7 +26,19 @@ type cached struct {
 // may go). inUse names the images, by SHA-256, that instances of this host stand on: their files stay, as do files that an
 // Entry holds, files that were used within minAge, and fetches under way. Parts of fetches that nobody went on with for
 // minAge go in any case. It returns the names of the files removed; on an error those removed before it.
+//
+// What is in use is remembered: until the next Prune the cache goes by it when a fetch or a conversion lacks room.
 func (c *Cache) Prune(inUse map[string]bool, maxBytes int64, minAge time.Duration) ([]string, error) {
+	c.mu.Lock()
+	c.inUse, c.told = maps.Clone(inUse), time.Now()
+	if c.inUse == nil {
+		c.inUse = map[string]bool{}
+	}
+	c.mu.Unlock()
+	return c.remove(inUse, maxBytes, minAge)
+}
+
+func (c *Cache) remove(inUse map[string]bool, maxBytes int64, minAge time.Duration) ([]string, error) {
 	all, total, err := c.files()
 	if err != nil {
 		return nil, err

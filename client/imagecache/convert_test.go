@@ -147,6 +147,38 @@ func TestNoRoomToConvert(t *testing.T) {
 	require.Contains(t, err.Error(), "convert image i to raw")
 }
 
+// TestDecompressionBomb has an image that is fifty times larger unpacked and more: its room is counted before anything is unpacked.
+func TestDecompressionBomb(t *testing.T) {
+	t.Parallel()
+	tool, err := exec.LookPath("qemu-img")
+	if err != nil {
+		t.Skip("qemu-img is not installed")
+	}
+	const inside = 32 << 20
+	dir := t.TempDir()
+	raw, packed := filepath.Join(dir, "raw"), filepath.Join(dir, "packed")
+	require.NoError(t, os.WriteFile(raw, bytes.Repeat([]byte("boom"), inside/4), 0o600))
+	out, err := exec.Command(tool, "convert", "-c", "-f", "raw", "-O", "qcow2", raw, packed).CombinedOutput()
+	require.NoError(t, err, string(out))
+	data := read(t, packed)
+	require.Less(t, len(data), inside/50)
+	s := &source{}
+	c := newCache(t, s, func(cfg *Config) { cfg.ReserveBytes = -1 })
+	free := int64(inside / 2)
+	c.room = func(string) (int64, error) { return free, nil }
+	img := image(s.add(data), len(data), "qcow2")
+	_, err = c.Get(t.Context(), img, []string{"raw"})
+	require.True(t, structs.IsKind(err, structs.KindNoCapacity), "%v", err)
+	require.Contains(t, err.Error(), "it needs 33 MiB", "of the disk inside and its tables")
+	require.Equal(t, []string{img.SHA256 + ".img"}, c.names(t, ""))
+	require.Empty(t, c.names(t, partialFolder))
+	free = 2 * inside
+	e, err := c.Get(t.Context(), img, []string{"raw"})
+	require.NoError(t, err)
+	e.Release()
+	require.EqualValues(t, inside, e.VirtualSize)
+}
+
 func TestNoQemuImg(t *testing.T) {
 	t.Parallel()
 	s, data := &source{}, []byte("vmdk bytes")

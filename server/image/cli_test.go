@@ -18,11 +18,10 @@ import (
 
 // keystone answers as much of Identity as a client needs to find the image endpoint: any password gives the token.
 func (c *cloud) keystone(token string) string {
-	var url string
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		if r.Method != http.MethodPost {
-			_, _ = fmt.Fprintf(w, `{"version": {"id": "v3.14", "status": "stable", "links": [{"rel": "self", "href": "%s/v3/"}]}}`, url)
+			_, _ = fmt.Fprintf(w, `{"version": {"id": "v3.14", "status": "stable", "links": [{"rel": "self", "href": "http://%s/v3/"}]}}`, r.Host)
 			return
 		}
 		w.Header().Set("X-Subject-Token", token)
@@ -33,8 +32,7 @@ func (c *cloud) keystone(token string) string {
 			{"id": "e", "interface": "public", "region": "RegionOne", "region_id": "RegionOne", "url": "%s/image"}]}]}}`, c.url)
 	}))
 	c.t.Cleanup(server.Close)
-	url = server.URL
-	return url
+	return server.URL
 }
 
 // openstack runs the stock command; it returns what -f json answered.

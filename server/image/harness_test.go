@@ -70,7 +70,7 @@ func (b *blobs) Open(ctx context.Context, sha string) (io.ReadCloser, int64, err
 
 // cloud is the service over HTTP on a core of one server.
 type cloud struct {
-	t     *testing.T
+	t     testing.TB
 	core  *coretest.Core
 	blobs *blobs
 	url   string
@@ -78,7 +78,7 @@ type cloud struct {
 	stop  func() // ends the imports
 }
 
-func newCloud(t *testing.T, change func(*Options)) *cloud {
+func newCloud(t testing.TB, change func(*Options)) *cloud {
 	t.Helper()
 	store, err := blob.Open(t.TempDir(), nil)
 	require.NoError(t, err)
@@ -115,7 +115,7 @@ type answer struct {
 	body []byte
 }
 
-func (a answer) json(t *testing.T) map[string]any {
+func (a answer) json(t testing.TB) map[string]any {
 	t.Helper()
 	var v map[string]any
 	require.NoError(t, json.Unmarshal(a.body, &v), string(a.body))
@@ -148,7 +148,7 @@ func (c *cloud) send(req *http.Request) answer {
 }
 
 // want demands a status, and that the body says something.
-func (a answer) want(t *testing.T, status int, says ...string) answer {
+func (a answer) want(t testing.TB, status int, says ...string) answer {
 	t.Helper()
 	require.Equal(t, status, a.StatusCode, string(a.body))
 	for _, s := range says {

@@ -299,7 +299,10 @@ func keepsBounds(old, c *structs.Credential) error {
 	return nil
 }
 
-func deleteCredential(r *httpapi.Request) (any, error) {
+func deleteCredential(r *httpapi.Request) (any, error) { return remove(r, find) }
+
+// remove deletes the credential that the path names, if the caller may manage it.
+func remove(r *httpapi.Request, find func(*httpapi.Request, state.Reader) (*structs.Credential, error)) (any, error) {
 	st, err := base.Read(r)
 	if err != nil {
 		return nil, err

@@ -105,29 +105,9 @@ func findEC2(r *httpapi.Request, st state.Reader) (*structs.Credential, error) {
 }
 
 func showEC2(r *httpapi.Request) (any, error) {
-	st, err := base.Read(r)
-	if err != nil {
-		return nil, err
-	}
-	c, err := findEC2(r, st)
-	if err != nil {
-		return nil, err
-	}
-	return map[string]any{"credential": viewEC2(r, c)}, nil
+	return base.Show(r, "credential", func(st state.Reader) (*structs.Credential, error) { return findEC2(r, st) }, viewEC2)
 }
 
 func deleteEC2(r *httpapi.Request) (any, error) {
-	st, err := base.Read(r)
-	if err != nil {
-		return nil, err
-	}
-	c, err := findEC2(r, st)
-	if err != nil {
-		return nil, err
-	}
-	if err := mayManage(r.Token, c); err != nil {
-		return nil, err
-	}
-	_, err = fsm.CredentialDelete.Propose(r.Context(), r.Core, &structs.CredentialDeleteRequest{ID: c.ID})
-	return nil, err
+	return remove(r, findEC2)
 }

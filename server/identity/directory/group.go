@@ -63,15 +63,7 @@ func (s *service) listGroups(r *httpapi.Request) (any, error) {
 }
 
 func (s *service) showGroup(r *httpapi.Request) (any, error) {
-	st, err := base.Read(r)
-	if err != nil {
-		return nil, err
-	}
-	g, err := findGroup(r, st)
-	if err != nil {
-		return nil, err
-	}
-	return map[string]any{"group": base.ViewGroup(r, g)}, nil
+	return base.Show(r, "group", func(st state.Reader) (*structs.Group, error) { return findGroup(r, st) }, base.ViewGroup)
 }
 
 func (s *service) groupUsers(r *httpapi.Request) (any, error) {

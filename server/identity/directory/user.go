@@ -123,15 +123,7 @@ func expiryFilter(text string) (func(structs.Time) bool, error) {
 }
 
 func (s *service) showUser(r *httpapi.Request) (any, error) {
-	st, err := base.Read(r)
-	if err != nil {
-		return nil, err
-	}
-	u, err := findUser(r, st)
-	if err != nil {
-		return nil, err
-	}
-	return map[string]any{"user": s.viewUser(r, u)}, nil
+	return base.Show(r, "user", func(st state.Reader) (*structs.User, error) { return findUser(r, st) }, s.viewUser)
 }
 
 // userProjects are those that a user has a role on, disabled ones among them.

@@ -11,6 +11,7 @@ import (
 
 // registerRPC names every method that a server answers, and who may call it.
 func (s *Server) registerRPC() {
+	rpc.Handle(s.rpc, "Server.Identify", rpc.ServerOnly, s.rpcIdentify)
 	rpc.Handle(s.rpc, "Raft.Propose", rpc.ServerOnly, s.rpcPropose)
 	rpc.Handle(s.rpc, "Raft.ReadIndex", rpc.ServerOnly, s.rpcReadIndex)
 	rpc.Handle(s.rpc, "Raft.RemovePeer", rpc.ServerOnly, s.rpcRemovePeer)

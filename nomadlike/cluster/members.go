@@ -109,24 +109,21 @@ func (s *Server) suspectHosts(ctx context.Context, addrs []string) {
 // reconcileMembers makes Raft's configuration follow gossip: new servers are added and addresses brought up to date. A server that failed, or was
 // stopped in good order, stays a peer: most come back (an upgrade, a reboot), and taking them out one by one would leave the last of them as the
 // only holder of the state. But one whose address another one has now is gone for good, with its disk: Raft takes no two servers at one address.
-func (s *Server) reconcileMembers(context.Context) error {
+func (s *Server) reconcileMembers(ctx context.Context) error {
 	s.peersMu.Lock()
 	defer s.peersMu.Unlock()
 	peers, err := s.node.Peers()
 	if err != nil {
 		return err
 	}
-	for _, m := range s.gossip.Members() {
-		if !m.Tags.IsServer() || m.Tags.Region != s.cfg.Region || m.Tags.ID == string(s.cfg.ID) {
-			continue
-		}
-		id := structs.ServerID(m.Tags.ID)
-		if m.Status != "alive" {
+	for _, m := range soleAtAddress(s.gossip.Servers(), func(addr string) (string, error) { return s.whoListens(ctx, addr) }) {
+		if m.Tags.Region != s.cfg.Region || m.Tags.ID == string(s.cfg.ID) {
 			continue
 		}
 		if err := s.removePredecessor(peers, m); err != nil {
 			return err
 		}
+		id := structs.ServerID(m.Tags.ID)
 		i := slices.IndexFunc(peers, func(p consensus.Peer) bool { return p.ID == id })
 		if i < 0 || peers[i].Addr != m.Tags.RPCAddr {
 			s.logger.Info("adding a server to Raft", "server_id", id, "addr", m.Tags.RPCAddr)
@@ -138,10 +135,47 @@ func (s *Server) reconcileMembers(context.Context) error {
 	return nil
 }
 
+// soleAtAddress leaves out servers that seem alive at an address where another one listens. Gossip needs seconds, on a busy machine many, to see that a server failed;
+// if a new one has its address by then, both seem alive, and who listens is asked. Who cannot be asked is not known: then none of them is returned.
+func soleAtAddress(servers []gossip.Member, ask func(addr string) (id string, err error)) []gossip.Member {
+	claims := map[string]int{}
+	for _, m := range servers {
+		claims[m.Tags.RPCAddr]++
+	}
+	answers := map[string]string{}
+	for addr, n := range claims {
+		if n > 1 {
+			answers[addr], _ = ask(addr)
+		}
+	}
+	return slices.DeleteFunc(servers, func(m gossip.Member) bool {
+		id, asked := answers[m.Tags.RPCAddr]
+		return asked && id != m.Tags.ID
+	})
+}
+
+// whoListens asks the server at addr who it is.
+func (s *Server) whoListens(ctx context.Context, addr string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	r, err := rpc.Call[structs.ServerIdentity](ctx, s.pool, addr, "Server.Identify", &structs.Ack{})
+	if err != nil {
+		s.logger.Warn("several servers claim one address, and who listens there does not say who it is", "addr", addr, "error", err)
+		return "", err
+	}
+	return string(r.ID), nil
+}
+
+func (s *Server) rpcIdentify(context.Context, *structs.Ack) (*structs.ServerIdentity, error) {
+	return &structs.ServerIdentity{ID: s.cfg.ID}, nil
+}
+
 // removePredecessor takes out the server that had the address of m before, unless it is alive elsewhere (its own address is brought up to date then).
 func (s *Server) removePredecessor(peers []consensus.Peer, m gossip.Member) error {
 	i := slices.IndexFunc(peers, func(p consensus.Peer) bool { return p.Addr == m.Tags.RPCAddr && string(p.ID) != m.Tags.ID })
-	if i < 0 || slices.ContainsFunc(s.gossip.Servers(), func(x gossip.Member) bool { return x.Tags.ID == string(peers[i].ID) }) {
+	if i < 0 || slices.ContainsFunc(s.gossip.Servers(), func(x gossip.Member) bool {
+		return x.Tags.ID == string(peers[i].ID) && x.Tags.RPCAddr != m.Tags.RPCAddr
+	}) {
 		return nil
 	}
 	s.logger.Warn("removing a server from Raft: another one has its address", "server_id", peers[i].ID, "addr", peers[i].Addr, "successor", m.Tags.ID)

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -153,4 +154,29 @@ func TestRemovable(t *testing.T) {
 			requireKind(t, err, c.kind, c.says)
 		})
 	}
+}
+
+// While gossip still believes that a server is alive whose address another one has, only the one that listens counts.
+func TestSoleAtAddress(t *testing.T) {
+	t.Parallel()
+	server := func(id, addr string) gossip.Member {
+		return gossip.Member{Name: id, Tags: gossip.Tags{Role: "server", ID: id, RPCAddr: addr}}
+	}
+	all := []gossip.Member{server("a", "1"), server("b", "2"), server("b-new", "2"), server("c", "3"), server("c-new", "3")}
+	ids := func(ms []gossip.Member) (out []string) {
+		for _, m := range ms {
+			out = append(out, m.Tags.ID)
+		}
+		return out
+	}
+	got := soleAtAddress(slices.Clone(all), func(addr string) (string, error) {
+		require.NotEqual(t, "1", addr, "who is alone at its address is not asked")
+		if addr == "3" {
+			return "", errors.New("no answer")
+		}
+		return "b-new", nil
+	})
+	require.Equal(t, []string{"a", "b-new"}, ids(got))
+	got = soleAtAddress(slices.Clone(all), func(addr string) (string, error) { return "b", nil })
+	require.Equal(t, []string{"a", "b"}, ids(got))
 }

@@ -56,7 +56,7 @@ func (t Tuning) apply(rc *raft.Config) {
 type Node struct {
 	raft      *raft.Raft
 	store     *state.Store
-	transport *raft.NetworkTransport
+	transport *edgeTransport
 	logs      io.Closer
 	batch     *batcher
 	verify    *verifier
@@ -104,12 +104,13 @@ func newNode(cfg Config, st stores) (*Node, error) {
 	// One RPC in flight means no pipelining. Raft's pipeline to a follower can lock up for good when that refuses an entry while the next one is sent: then the
 	// follower gets heartbeats but no entries until the leader changes, and this server's shutdown never ends (hashicorp/raft issue 612, open in 1.8).
 	// Group commit makes up for it: what arrives during a round trip goes with the next one.
-	n.transport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{Stream: cfg.Layer, MaxPool: 3, MaxRPCsInFlight: 1, Timeout: 10 * time.Second, Logger: cfg.Logger.Named("raft-net")})
+	n.transport = newEdgeTransport(raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{Stream: cfg.Layer, MaxPool: 3, MaxRPCsInFlight: 1, Timeout: 10 * time.Second, Logger: cfg.Logger.Named("raft-net")}))
 	n.raft, err = raft.NewRaft(rc, &machine{cfg.Store, cfg.Logger, cfg.OnRestore}, watchedLogs{st.logs, n.disk}, watchedStable{st.stable, n.disk}, st.snaps, n.transport)
 	if err != nil {
 		_ = n.transport.Close()
 		return nil, fmt.Errorf("consensus: cannot start: %w", err)
 	}
+	go n.transport.relay(n.raft, st.logs)
 	n.batch = newBatcher(n.raft)
 	n.verify = newVerifier(n.raft)
 	return n, nil
@@ -238,6 +239,7 @@ func (n *Node) LastContact() time.Time { return n.raft.LastContact() }
 // Close stops the node and closes its files.
 func (n *Node) Close() error {
 	down := n.raft.Shutdown()
+	n.transport.stop()
 	n.disk.close()
 	_ = n.transport.Close() // what Raft has on its way to a server that does not answer would hold it up
 	err := down.Error()     // fails what is on its way, so that the batcher comes to an end

@@ -29,6 +29,11 @@ type RaftRemovePeerRequest struct {
 	Force bool     `codec:"f"`
 }
 
+// ServerIdentity is which server listens at an address.
+type ServerIdentity struct {
+	ID ServerID `codec:"id"`
+}
+
 // HostRegisterResponse answers a registration that a client sent through Host.Register.
 type HostRegisterResponse struct {
 	Host       *Host `codec:"h"`

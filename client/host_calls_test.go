@@ -45,7 +45,7 @@ func (w *world) image(bytes []byte) *structs.Image {
 	sums, err := b.Commit()
 	require.NoError(w.t, err)
 	img := structs.Image{ID: structs.ImageID(nomadlike.NewUUID()), Name: "disk", Status: structs.ImageActive, Visibility: "public", DiskFormat: "raw", ContainerFormat: "bare",
-		Size: sums.Size, SHA256: sums.SHA256, CreatedAt: structs.TimeOf(time.Now())}
+		Size: sums.Size, SHA512: sums.SHA512, CreatedAt: structs.TimeOf(time.Now())}
 	_, err = fsm.ImageUpsert.Propose(w.t.Context(), w.srv, &structs.ImageUpsertRequest{Image: img, Create: true})
 	require.NoError(w.t, err)
 	return &img
@@ -62,7 +62,7 @@ func TestCacheImages(t *testing.T) {
 	a := w.newAgent(w.wire, n, lazy)
 	dir := t.TempDir()
 	cache, err := imagecache.New(imagecache.Config{Dir: dir, Fetch: func(ctx context.Context, sha string, offset int64) (io.ReadCloser, int64, error) {
-		return cluster.OpenBlob(ctx, a.pool, w.addr, structs.BlobRequest{SHA256: sha, Offset: offset})
+		return cluster.OpenBlob(ctx, a.pool, w.addr, structs.BlobRequest{SHA512: sha, Offset: offset})
 	}})
 	require.NoError(t, err)
 	a.c.cfg.Images = realImages{cache}
@@ -73,7 +73,7 @@ func TestCacheImages(t *testing.T) {
 	disk := make([]byte, 3<<20)
 	_, _ = rand.Read(disk)
 	img := w.image(disk)
-	file := filepath.Join(dir, img.SHA256+".img")
+	file := filepath.Join(dir, img.SHA512+".img")
 
 	resp, err := a.c.cacheImage(t.Context(), &structs.CacheImageRequest{HostID: lazy.id, Image: img})
 	require.NoError(t, err)

@@ -89,15 +89,15 @@ type DutyStatus struct {
 	LastErr string
 }
 
-// Blobs is the servers' content-addressed store. A blob is immutable and named by the hex SHA-256 of its bytes.
+// Blobs is the servers' content-addressed store. A blob is immutable and named by the hex SHA-512 of its bytes.
 type Blobs interface {
 	// Create stages a new blob on this server. The caller ends it with Commit or Abort; what is left of one that was
 	// neither (a crash) is removed at start.
 	Create(ctx context.Context) (BlobWriter, error)
 	// Open returns a blob from this server, or through it from another that has it. KindNotFound when none has.
-	Open(ctx context.Context, sha256 string) (r io.ReadCloser, size int64, err error)
+	Open(ctx context.Context, sha512 string) (r io.ReadCloser, size int64, err error)
 	// Spread copies a blob of this server to others until most servers have it, and returns who has it then.
-	Spread(ctx context.Context, sha256 string) ([]structs.ServerID, error)
+	Spread(ctx context.Context, sha512 string) ([]structs.ServerID, error)
 }
 
 // BlobWriter stages one blob.
@@ -113,6 +113,6 @@ type BlobWriter interface {
 
 // BlobSums are a blob's size and hashes.
 type BlobSums struct {
-	Size                int64
-	SHA256, SHA512, MD5 string
+	Size        int64
+	SHA512, MD5 string
 }

@@ -31,7 +31,7 @@ type Config struct {
 	// Dir is made when missing.
 	Dir string
 	// Fetch opens an image's bytes from offset on. size is that of the whole, negative when the source does not say.
-	Fetch func(ctx context.Context, sha256 string, offset int64) (r io.ReadCloser, size int64, err error)
+	Fetch func(ctx context.Context, sha512 string, offset int64) (r io.ReadCloser, size int64, err error)
 	// QemuImg is the program that converts; "" is qemu-img in PATH, looked up when first needed.
 	QemuImg string
 	// ConvertTimeout bounds one conversion; 0 is 30 minutes.
@@ -49,7 +49,7 @@ type Config struct {
 // Image is what the cache must know of an image; ImageOf takes it from the stored entity.
 type Image struct {
 	ID          string
-	SHA256      string // lower-case hex
+	SHA512      string // lower-case hex
 	Size        int64  // bytes of the file
 	DiskFormat  string // Glance's word
 	VirtualSize int64  // bytes of the disk inside, 0 when not known
@@ -57,7 +57,7 @@ type Image struct {
 
 // ImageOf takes what the cache must know from an image's metadata.
 func ImageOf(i *structs.Image) Image {
-	return Image{ID: string(i.ID), SHA256: i.SHA256, Size: i.Size, DiskFormat: i.DiskFormat, VirtualSize: i.VirtualSize}
+	return Image{ID: string(i.ID), SHA512: i.SHA512, Size: i.Size, DiskFormat: i.DiskFormat, VirtualSize: i.VirtualSize}
 }
 
 // Cache is safe for concurrent use.
@@ -78,7 +78,7 @@ type Cache struct {
 type Entry struct {
 	Path        string // read-only; "" when Format is FormatNone
 	Format      string // one of those wanted
-	SHA256      string // of the image's bytes as the servers have them, not of the converted file
+	SHA512      string // of the image's bytes as the servers have them, not of the converted file
 	VirtualSize int64  // bytes of the disk inside
 	release     func()
 }
@@ -142,7 +142,7 @@ func (c *Cache) clearPartial() error {
 
 // validHash reports whether sha can be part of a path.
 func validHash(sha string) bool {
-	return len(sha) == 64 && strings.Trim(sha, "0123456789abcdef") == ""
+	return len(sha) == 128 && strings.Trim(sha, "0123456789abcdef") == ""
 }
 
 func (c *Cache) originPath(sha string) string { return filepath.Join(c.cfg.Dir, sha+originSuffix) }
@@ -159,18 +159,18 @@ func (c *Cache) partPath(sha string) string {
 // KindTimeout when a conversion took too long, and ctx's own.
 func (c *Cache) Get(ctx context.Context, img Image, wantFormats []string) (*Entry, error) {
 	if slices.Contains(wantFormats, FormatNone) {
-		return &Entry{Format: FormatNone, SHA256: img.SHA256, VirtualSize: img.VirtualSize, release: func() {}}, nil
+		return &Entry{Format: FormatNone, SHA512: img.SHA512, VirtualSize: img.VirtualSize, release: func() {}}, nil
 	}
-	if !validHash(img.SHA256) || img.Size < 0 {
-		return nil, structs.Errorf(structs.KindInvalid, "Image %s has no data: its SHA-256 is %q. Wait until it is active.", img.ID, img.SHA256)
+	if !validHash(img.SHA512) || img.Size < 0 {
+		return nil, structs.Errorf(structs.KindInvalid, "Image %s has no data: its SHA-512 is %q. Wait until it is active.", img.ID, img.SHA512)
 	}
 	format, convert, err := choose(img.DiskFormat, wantFormats)
 	if err != nil {
 		return nil, err
 	}
-	path, make := c.originPath(img.SHA256), func(ctx context.Context) error { return c.fetch(ctx, img) }
+	path, make := c.originPath(img.SHA512), func(ctx context.Context) error { return c.fetch(ctx, img) }
 	if convert {
-		path = filepath.Join(c.cfg.Dir, img.SHA256+"."+format)
+		path = filepath.Join(c.cfg.Dir, img.SHA512+"."+format)
 		make = func(ctx context.Context) error { return c.convert(ctx, img, format, path) }
 	}
 	for {
@@ -194,7 +194,7 @@ func (c *Cache) hold(path string, img Image, format string, converted bool) *Ent
 	c.refs[path]++
 	c.used(path)
 	var once sync.Once
-	return &Entry{Path: path, Format: format, SHA256: img.SHA256, release: func() { once.Do(func() { c.letGo(path) }) }}
+	return &Entry{Path: path, Format: format, SHA512: img.SHA512, release: func() { once.Do(func() { c.letGo(path) }) }}
 }
 
 func (c *Cache) letGo(path string) {

@@ -88,7 +88,7 @@ func TestDamagedOnTheWay(t *testing.T) {
 
 	s = &source{damage: 5}
 	c = newCache(t, s, nil)
-	img.SHA256 = s.add(data)
+	img.SHA512 = s.add(data)
 	_, err = c.Get(t.Context(), img, []string{"raw"})
 	require.True(t, structs.IsKind(err, structs.KindUnavailable), "%v", err)
 	require.Contains(t, err.Error(), "arrived damaged")
@@ -140,7 +140,7 @@ func TestATruncatedFileIsFetchedAgain(t *testing.T) {
 	s, data := &source{}, []byte("whole image")
 	c := newCache(t, s, nil)
 	img := image(s.add(data), len(data), "raw")
-	require.NoError(t, os.WriteFile(c.originPath(img.SHA256), data[:3], 0o600))
+	require.NoError(t, os.WriteFile(c.originPath(img.SHA512), data[:3], 0o600))
 	e, err := c.Get(t.Context(), img, []string{"raw"})
 	require.NoError(t, err)
 	defer e.Release()
@@ -167,7 +167,7 @@ func TestOneWaiterLeavesAndTheOthersGoOn(t *testing.T) {
 	require.Eventually(t, func() bool {
 		c.flights.mu.Lock()
 		defer c.flights.mu.Unlock()
-		f := c.flights.flights[c.originPath(img.SHA256)]
+		f := c.flights.flights[c.originPath(img.SHA512)]
 		return f != nil && f.waiters == 2
 	}, 5*time.Second, time.Millisecond)
 	cancel()
@@ -269,12 +269,12 @@ func TestRefusals(t *testing.T) {
 		text string
 	}{
 		"not active":  {Image{ID: "i", DiskFormat: "raw"}, []string{"raw"}, structs.KindInvalid, "Wait until it is active"},
-		"path":        {image("../"+strings.Repeat("a", 61), 1, "raw"), []string{"raw"}, structs.KindInvalid, "no data"},
+		"path":        {image("../"+strings.Repeat("a", 125), 1, "raw"), []string{"raw"}, structs.KindInvalid, "no data"},
 		"no format":   {image(s.add(nil), 0, "qcow2"), []string{"rbd"}, structs.KindNotSupported, "(rbd)"},
 		"unknown":     {image(s.add(nil), 0, "exotic"), []string{"raw"}, structs.KindNotSupported, `"exotic"`},
 		"backed":      {image(s.add(backed), len(backed), "qcow2"), []string{"qcow2"}, structs.KindInvalid, "backing file"},
 		"outside":     {image(s.add(outside), len(outside), "qcow2"), []string{"raw"}, structs.KindInvalid, "external file"},
-		"not fetched": {image(strings.Repeat("0", 64), 1, "raw"), []string{"raw"}, structs.KindUnavailable, "no such blob"},
+		"not fetched": {image(strings.Repeat("0", 128), 1, "raw"), []string{"raw"}, structs.KindUnavailable, "no such blob"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -330,7 +330,7 @@ func TestPrune(t *testing.T) {
 			require.NoError(t, os.Chtimes(e.Path, at, at))
 		}
 	}
-	stale := filepath.Join(c.cfg.Dir, partialFolder, strings.Repeat("a", 64)+".part")
+	stale := filepath.Join(c.cfg.Dir, partialFolder, strings.Repeat("a", 128)+".part")
 	require.NoError(t, os.WriteFile(stale, []byte("part"), 0o600))
 	at := time.Now().Add(-time.Hour)
 	require.NoError(t, os.Chtimes(stale, at, at))

@@ -45,7 +45,7 @@ func (c *Cache) convert(ctx context.Context, img Image, format, path string) err
 	if _, err := os.Stat(path); err == nil {
 		return nil
 	}
-	origin := c.originPath(img.SHA256)
+	origin := c.originPath(img.SHA512)
 	var source *Entry
 	for source == nil {
 		if err := c.flights.do(ctx, origin, func(ctx context.Context) error { return c.fetch(ctx, img) }); err != nil {

@@ -56,7 +56,7 @@ func TestConvert(t *testing.T) {
 				})
 			}
 			wg.Wait()
-			require.Equal(t, []string{img.SHA256 + ".raw"}, c.names(t, ""), "the original is not kept beside it")
+			require.Equal(t, []string{img.SHA512 + ".raw"}, c.names(t, ""), "the original is not kept beside it")
 			require.Empty(t, c.names(t, partialFolder))
 			require.EqualValues(t, 1, s.fetches.Load())
 		})
@@ -129,7 +129,7 @@ func TestConversionFailures(t *testing.T) {
 			require.Equal(t, c.kind, structs.KindOf(err), "%v", err)
 			require.Contains(t, err.Error(), c.text)
 			require.Empty(t, cache.names(t, partialFolder))
-			require.Equal(t, []string{img.SHA256 + ".img"}, cache.names(t, ""), "the bytes stay for the next try")
+			require.Equal(t, []string{img.SHA512 + ".img"}, cache.names(t, ""), "the bytes stay for the next try")
 			require.Zero(t, cache.pending)
 		})
 	}
@@ -170,7 +170,7 @@ func TestDecompressionBomb(t *testing.T) {
 	_, err = c.Get(t.Context(), img, []string{"raw"})
 	require.True(t, structs.IsKind(err, structs.KindNoCapacity), "%v", err)
 	require.Contains(t, err.Error(), "it needs 33 MiB", "of the disk inside and its tables")
-	require.Equal(t, []string{img.SHA256 + ".img"}, c.names(t, ""))
+	require.Equal(t, []string{img.SHA512 + ".img"}, c.names(t, ""))
 	require.Empty(t, c.names(t, partialFolder))
 	free = 2 * inside
 	e, err := c.Get(t.Context(), img, []string{"raw"})

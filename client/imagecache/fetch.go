@@ -2,7 +2,7 @@ package imagecache
 
 import (
 	"context"
-	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -19,19 +19,19 @@ import (
 // fetch brings an image's bytes under their final name. What an earlier try left is continued; when the whole then has not
 // the right hash, it is fetched once more from the start.
 func (c *Cache) fetch(ctx context.Context, img Image) error {
-	part := c.partPath(img.SHA256)
+	part := c.partPath(img.SHA512)
 	var err error
 	for range 2 {
-		if c.whole(c.originPath(img.SHA256), img) {
+		if c.whole(c.originPath(img.SHA512), img) {
 			return nil
 		}
 		if err = c.fetchOnce(ctx, img, part); err == nil {
-			return c.publish(part, c.originPath(img.SHA256))
+			return c.publish(part, c.originPath(img.SHA512))
 		}
 		if !errors.Is(err, errDamaged) {
 			return err
 		}
-		c.log.Warn("an image arrived damaged", "image", img.ID, "sha256", img.SHA256, "error", err)
+		c.log.Warn("an image arrived damaged", "image", img.ID, "sha512", img.SHA512, "error", err)
 		if err := os.Remove(part); err != nil {
 			return fmt.Errorf("image cache: %w", err)
 		}
@@ -57,7 +57,7 @@ func (c *Cache) fetchOnce(ctx context.Context, img Image, part string) error {
 		return c.diskError(err)
 	}
 	defer func() { _ = f.Close() }()
-	d := &download{cache: c, img: img, file: f, hash: sha256.New()}
+	d := &download{cache: c, img: img, file: f, hash: sha512.New()}
 	if err := d.resume(ctx); err != nil {
 		return err
 	}
@@ -69,8 +69,8 @@ func (c *Cache) fetchOnce(ctx context.Context, img Image, part string) error {
 	if err := d.all(ctx, promise); err != nil {
 		return err
 	}
-	if got := hex.EncodeToString(d.hash.Sum(nil)); got != img.SHA256 {
-		return structs.Errorf(structs.KindUnavailable, "Image %s arrived damaged: its SHA-256 is %s and should be %s%w", img.ID, got, img.SHA256, errDamaged)
+	if got := hex.EncodeToString(d.hash.Sum(nil)); got != img.SHA512 {
+		return structs.Errorf(structs.KindUnavailable, "Image %s arrived damaged: its SHA-512 is %s and should be %s%w", img.ID, got, img.SHA512, errDamaged)
 	}
 	return c.diskErrorOrNil(f.Sync())
 }
@@ -139,7 +139,7 @@ func retriable(err error) bool {
 
 // stream reads once from where the file ends.
 func (d *download) stream(ctx context.Context, p *promise) error {
-	r, size, err := d.cache.cfg.Fetch(ctx, d.img.SHA256, d.have)
+	r, size, err := d.cache.cfg.Fetch(ctx, d.img.SHA512, d.have)
 	if err != nil {
 		return err
 	}

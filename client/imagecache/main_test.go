@@ -3,7 +3,7 @@ package imagecache
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/hex"
 	"errors"
 	"io"
@@ -37,7 +37,7 @@ type source struct {
 }
 
 func (s *source) add(data []byte) string {
-	h := sha256.Sum256(data)
+	h := sha512.Sum512(data)
 	sum := hex.EncodeToString(h[:])
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -108,7 +108,7 @@ func newCache(t *testing.T, s *source, change func(*Config)) *Cache {
 }
 
 func image(sum string, size int, format string) Image {
-	return Image{ID: "i", SHA256: sum, Size: int64(size), DiskFormat: format}
+	return Image{ID: "i", SHA512: sum, Size: int64(size), DiskFormat: format}
 }
 
 func (c *Cache) names(t *testing.T, folder string) []string {

@@ -23,7 +23,7 @@ type cached struct {
 }
 
 // Prune removes what may go, the longest unused first, until the cache takes no more than maxBytes of the disk (0: all that
-// may go). inUse names the images, by SHA-256, that instances of this host stand on: their files stay, as do files that an
+// may go). inUse names the images, by SHA-512, that instances of this host stand on: their files stay, as do files that an
 // Entry holds, files that were used within minAge, and fetches under way. Parts of fetches that nobody went on with for
 // minAge go in any case. It returns the names of the files removed; on an error those removed before it.
 //

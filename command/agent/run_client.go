@@ -165,12 +165,12 @@ func (a *agent) newImages(dir string) (*images, error) {
 	return i, err
 }
 
-func (i *images) fetch(ctx context.Context, sha256 string, offset int64) (io.ReadCloser, int64, error) {
+func (i *images) fetch(ctx context.Context, sha512 string, offset int64) (io.ReadCloser, int64, error) {
 	err := error(structs.Errorf(structs.KindUnavailable, "no server is known to fetch images from"))
 	for _, addr := range i.a.servers() {
 		var r io.ReadCloser
 		var size int64
-		r, size, err = cluster.OpenBlob(ctx, i.a.pool, addr, structs.BlobRequest{SHA256: sha256, Offset: offset})
+		r, size, err = cluster.OpenBlob(ctx, i.a.pool, addr, structs.BlobRequest{SHA512: sha512, Offset: offset})
 		if err == nil {
 			return r, size, nil
 		}
@@ -219,5 +219,5 @@ func (i *images) Get(ctx context.Context, img *structs.Image, formats []string) 
 	if e.Format == imagecache.FormatNone {
 		return nil, e.Release, nil
 	}
-	return &driver.Image{ID: string(img.ID), Path: e.Path, Format: e.Format, SHA256: e.SHA256, VirtualSize: e.VirtualSize, Properties: img.Properties}, e.Release, nil
+	return &driver.Image{ID: string(img.ID), Path: e.Path, Format: e.Format, SHA512: e.SHA512, VirtualSize: e.VirtualSize, Properties: img.Properties}, e.Release, nil
 }

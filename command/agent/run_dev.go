@@ -154,10 +154,10 @@ func (a *agent) importGuest(ctx context.Context, owner structs.ProjectID, now st
 	if err != nil {
 		return err
 	}
-	if img.Servers, err = a.server.Blobs().Spread(ctx, sums.SHA256); err != nil {
+	if img.Servers, err = a.server.Blobs().Spread(ctx, sums.SHA512); err != nil {
 		return err
 	}
-	img.Size, img.SHA256, img.SHA512, img.MD5 = sums.Size, sums.SHA256, sums.SHA512, sums.MD5
+	img.Size, img.SHA512, img.MD5 = sums.Size, sums.SHA512, sums.MD5
 	_, err = fsm.ImageUpsert.Propose(ctx, a.server, &structs.ImageUpsertRequest{Image: img, Create: true})
 	return err
 }

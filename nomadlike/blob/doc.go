@@ -1,6 +1,6 @@
 // Package blob is one server's content-addressed store of image bytes.
 //
-// A blob is immutable and named by the lower-case hexadecimal SHA-256 of its bytes. It lies at sha256/ab/cdef... below the
+// A blob is immutable and named by the lower-case hexadecimal SHA-512 of its bytes. It lies at sha512/ab/cdef... below the
 // store's directory, where "ab" are the first two digits of its name. Bytes become visible under that name only whole,
 // hashed and synced to the disk: until then they are a file in staging/, which Open empties.
 //

@@ -2,7 +2,7 @@ package blob
 
 import (
 	"context"
-	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/hex"
 	"io"
 
@@ -14,7 +14,7 @@ import (
 // what was promised are KindUnavailable (ask another server), a full disk is KindNoCapacity; nothing is left then.
 func (s *Store) Import(ctx context.Context, sha string, size int64, r io.Reader) error {
 	if !valid(sha) {
-		return structs.Errorf(structs.KindInvalid, "%q is not a SHA-256 in 64 lower-case hexadecimal digits", sha)
+		return structs.Errorf(structs.KindInvalid, "%q is not a SHA-512 in 128 lower-case hexadecimal digits", sha)
 	}
 	if s.Keep(sha) {
 		return nil
@@ -37,8 +37,8 @@ func (s *Store) Import(ctx context.Context, sha string, size int64, r io.Reader)
 	if size >= 0 && w.size != size {
 		return structs.Errorf(structs.KindUnavailable, "the copy of image data %s has not the %d bytes that were promised", sha, size)
 	}
-	if got := hexSum(w.sha256); got != sha {
-		return structs.Errorf(structs.KindUnavailable, "the copy of image data %s arrived damaged: its SHA-256 is %s", sha, got)
+	if got := hexSum(w.sha512); got != sha {
+		return structs.Errorf(structs.KindUnavailable, "the copy of image data %s arrived damaged: its SHA-512 is %s", sha, got)
 	}
 	_, err = w.Commit()
 	return err
@@ -52,14 +52,14 @@ func (s *Store) Verify(ctx context.Context, sha string) error {
 		return err
 	}
 	defer func() { _ = f.Close() }()
-	h := sha256.New()
+	h := sha512.New()
 	if _, err := io.Copy(h, contextReader{ctx, f}); err != nil && ctx.Err() != nil {
 		return err
 	}
 	if hex.EncodeToString(h.Sum(nil)) == sha {
 		return nil
 	}
-	s.log.Error("image data is damaged on this server's disk; removed", "sha256", sha, "bytes", size)
+	s.log.Error("image data is damaged on this server's disk; removed", "sha512", sha, "bytes", size)
 	if err := s.Delete(sha); err != nil {
 		return err
 	}

@@ -15,10 +15,10 @@ func Missing(r state.Reader, s *Store) []*structs.Image {
 	var out []*structs.Image
 	seen := map[string]bool{}
 	for i := range r.Images() {
-		if i.OnServers() && !seen[i.SHA256] && !s.Has(i.SHA256) {
+		if i.OnServers() && !seen[i.SHA512] && !s.Has(i.SHA512) {
 			out = append(out, i)
 		}
-		seen[i.SHA256] = true
+		seen[i.SHA512] = true
 	}
 	return out
 }
@@ -45,7 +45,7 @@ func Unneeded(r state.Reader, s *Store, minAge time.Duration) ([]Info, error) {
 	since := UnneededSince(r, time.Now(), minAge)
 	var out []Info
 	for _, b := range all {
-		if b.UsedAt.Before(since) && r.ImageWithBytes(b.SHA256) == nil {
+		if b.UsedAt.Before(since) && r.ImageWithBytes(b.SHA512) == nil {
 			out = append(out, b)
 		}
 	}
@@ -69,7 +69,7 @@ func (s *Store) Keep(sha string) bool {
 	now := time.Now()
 	err := os.Chtimes(s.path(sha), now, now)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		s.log.Warn("cannot note the use of image data", "sha256", sha, "error", err)
+		s.log.Warn("cannot note the use of image data", "sha512", sha, "error", err)
 		return s.Has(sha)
 	}
 	return err == nil

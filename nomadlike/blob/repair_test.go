@@ -25,12 +25,12 @@ func TestMissing(t *testing.T) {
 	s := open(t)
 	here, away := put(t, s, []byte("here")), sha([]byte("away"))
 	missing := Missing(world(
-		&structs.Image{ID: "a", Status: structs.ImageActive, SHA256: here},
-		&structs.Image{ID: "b", Status: structs.ImageActive, SHA256: away, CreatedAt: 2},
-		&structs.Image{ID: "c", Status: structs.ImageActive, SHA256: away, CreatedAt: 1},
+		&structs.Image{ID: "a", Status: structs.ImageActive, SHA512: here},
+		&structs.Image{ID: "b", Status: structs.ImageActive, SHA512: away, CreatedAt: 2},
+		&structs.Image{ID: "c", Status: structs.ImageActive, SHA512: away, CreatedAt: 1},
 		&structs.Image{ID: "d", Status: structs.ImageQueued}), s)
 	require.Len(t, missing, 1)
-	require.Equal(t, away, missing[0].SHA256)
+	require.Equal(t, away, missing[0].SHA512)
 }
 
 func TestUnneeded(t *testing.T) {
@@ -39,7 +39,7 @@ func TestUnneeded(t *testing.T) {
 	named, free, young := put(t, s, []byte("named")), put(t, s, []byte("free")), put(t, s, []byte("young"))
 	age(t, s, named, time.Hour)
 	age(t, s, free, time.Hour)
-	active := &structs.Image{ID: "a", Status: structs.ImageActive, SHA256: named}
+	active := &structs.Image{ID: "a", Status: structs.ImageActive, SHA512: named}
 	old := &structs.Image{ID: "s", Status: structs.ImageSaving, CreatedAt: structs.TimeOf(time.Now().Add(-2 * time.Hour))}
 	late := &structs.Image{ID: "s", Status: structs.ImageSaving, CreatedAt: structs.TimeOf(time.Now())}
 
@@ -53,7 +53,7 @@ func TestUnneeded(t *testing.T) {
 	list, err = Unneeded(world(active, late), s, time.Minute)
 	require.NoError(t, err)
 	require.Len(t, list, 1)
-	require.Equal(t, free, list[0].SHA256)
+	require.Equal(t, free, list[0].SHA512)
 	require.True(t, s.Keep(free))
 	removed, err = CollectUnneeded(world(active, late), s, time.Minute)
 	require.NoError(t, err)
@@ -77,8 +77,8 @@ func TestUnneededAndImports(t *testing.T) {
 		age(t, s, sha, time.Hour)
 	}
 	long := structs.TimeOf(time.Now().Add(-2 * time.Hour))
-	images := []*structs.Image{{ID: "a", Status: structs.ImageUploading, SHA256: staged, CreatedAt: long}, {ID: "b", Status: structs.ImageActive, SHA256: elsewhere, Stores: []string{"far"}, CreatedAt: long}}
-	for _, busy := range []*structs.Image{{ID: "c", Status: structs.ImageImporting, TaskID: "t", CreatedAt: long}, {ID: "c", Status: structs.ImageActive, SHA256: elsewhere, Stores: []string{"far"}, TaskID: "t", CreatedAt: long},
+	images := []*structs.Image{{ID: "a", Status: structs.ImageUploading, SHA512: staged, CreatedAt: long}, {ID: "b", Status: structs.ImageActive, SHA512: elsewhere, Stores: []string{"far"}, CreatedAt: long}}
+	for _, busy := range []*structs.Image{{ID: "c", Status: structs.ImageImporting, TaskID: "t", CreatedAt: long}, {ID: "c", Status: structs.ImageActive, SHA512: elsewhere, Stores: []string{"far"}, TaskID: "t", CreatedAt: long},
 		{ID: "c", Status: structs.ImageUploading, CreatedAt: long}} {
 		list, err := Unneeded(world(append(images, busy)...), s, time.Minute)
 		require.NoError(t, err)
@@ -87,6 +87,6 @@ func TestUnneededAndImports(t *testing.T) {
 	removed, err := CollectUnneeded(world(images...), s, time.Minute)
 	require.NoError(t, err)
 	require.ElementsMatch(t, []string{elsewhere, coming}, removed)
-	gone := &structs.Image{ID: "d", Status: structs.ImageUploading, SHA256: coming}
+	gone := &structs.Image{ID: "d", Status: structs.ImageUploading, SHA512: coming}
 	require.Equal(t, []*structs.Image{gone}, Missing(world(append(images, gone)...), s), "other servers copy what is staged")
 }

@@ -29,11 +29,11 @@ func (s Single) Create(ctx context.Context) (nomadlike.BlobWriter, error) {
 }
 
 // Open returns the blob; KindNotFound when the store has none. What it returns is an io.Seeker too.
-func (s Single) Open(ctx context.Context, sha256 string) (io.ReadCloser, int64, error) {
+func (s Single) Open(ctx context.Context, sha512 string) (io.ReadCloser, int64, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, 0, err
 	}
-	f, size, err := s.Store.Open(sha256)
+	f, size, err := s.Store.Open(sha512)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -41,12 +41,12 @@ func (s Single) Open(ctx context.Context, sha256 string) (io.ReadCloser, int64, 
 }
 
 // Spread has nobody to copy to: it returns this server when it has the blob, KindNotFound otherwise.
-func (s Single) Spread(ctx context.Context, sha256 string) ([]structs.ServerID, error) {
+func (s Single) Spread(ctx context.Context, sha512 string) ([]structs.ServerID, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if !s.Store.Keep(sha256) {
-		return nil, notFound(sha256)
+	if !s.Store.Keep(sha512) {
+		return nil, notFound(sha512)
 	}
 	return []structs.ServerID{s.ServerID}, nil
 }

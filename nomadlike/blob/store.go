@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	blobFolder    = "sha256"
+	blobFolder    = "sha512"
 	stagingFolder = "staging"
-	hashDigits    = 64
+	hashDigits    = 128
 )
 
 // Store keeps blobs below one directory.
@@ -32,7 +32,7 @@ type Store struct {
 
 // Info describes a stored blob.
 type Info struct {
-	SHA256 string
+	SHA512 string
 	Size   int64
 	// UsedAt is when these bytes were last put into the store, also when they were there already.
 	UsedAt time.Time
@@ -88,7 +88,7 @@ func (s *Store) path(sha string) string {
 }
 
 func notFound(sha string) error {
-	return structs.Errorf(structs.KindNotFound, "this server has no image data with SHA-256 %s", sha)
+	return structs.Errorf(structs.KindNotFound, "this server has no image data with SHA-512 %s", sha)
 }
 
 // Open returns the blob and its size in bytes. The file is for reading only, can seek, and stays readable when the blob is
@@ -140,7 +140,7 @@ func (s *Store) List() ([]Info, error) {
 		if err != nil {
 			return err
 		}
-		out = append(out, Info{SHA256: sha, Size: st.Size(), UsedAt: st.ModTime()})
+		out = append(out, Info{SHA512: sha, Size: st.Size(), UsedAt: st.ModTime()})
 		return nil
 	})
 	if err != nil {
@@ -177,16 +177,16 @@ func (s *Store) GarbageCollect(keep func(sha string) bool, minAge time.Duration)
 	cutoff := time.Now().Add(-minAge)
 	var removed []string
 	for _, b := range all {
-		if b.UsedAt.After(cutoff) || keep(b.SHA256) {
+		if b.UsedAt.After(cutoff) || keep(b.SHA512) {
 			continue
 		}
-		gone, err := s.collect(b.SHA256, cutoff)
+		gone, err := s.collect(b.SHA512, cutoff)
 		if err != nil {
 			return removed, err
 		}
 		if gone {
-			removed = append(removed, b.SHA256)
-			s.log.Info("removed image data that no image names", "sha256", b.SHA256, "bytes", b.Size)
+			removed = append(removed, b.SHA512)
+			s.log.Info("removed image data that no image names", "sha512", b.SHA512, "bytes", b.Size)
 		}
 	}
 	return removed, nil

@@ -3,7 +3,6 @@ package blob
 import (
 	"bytes"
 	"crypto/md5"
-	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/hex"
 	"io"
@@ -34,11 +33,11 @@ func put(t *testing.T, s *Store, data []byte) string {
 	require.NoError(t, err)
 	sums, err := w.Commit()
 	require.NoError(t, err)
-	return sums.SHA256
+	return sums.SHA512
 }
 
 func sha(data []byte) string {
-	h := sha256.Sum256(data)
+	h := sha512.Sum512(data)
 	return hex.EncodeToString(h[:])
 }
 
@@ -72,18 +71,18 @@ func TestCommitMakesTheBlobReadable(t *testing.T) {
 	require.NoError(t, err)
 	h5, h512 := md5.Sum(data), sha512.Sum512(data)
 	require.EqualValues(t, len(data), sums.Size)
-	require.Equal(t, sha(data), sums.SHA256)
+	require.Equal(t, sha(data), sums.SHA512)
 	require.Equal(t, hex.EncodeToString(h512[:]), sums.SHA512)
 	require.Equal(t, hex.EncodeToString(h5[:]), sums.MD5)
 	again, err := w.Commit()
 	require.NoError(t, err)
 	require.Equal(t, sums, again)
 	w.Abort()
-	require.True(t, s.Has(sums.SHA256))
-	require.FileExists(t, filepath.Join(s.dir, "sha256", sums.SHA256[:2], sums.SHA256[2:]))
+	require.True(t, s.Has(sums.SHA512))
+	require.FileExists(t, filepath.Join(s.dir, "sha512", sums.SHA512[:2], sums.SHA512[2:]))
 	require.Zero(t, staged(t, s))
 
-	f, size, err := s.Open(sums.SHA256)
+	f, size, err := s.Open(sums.SHA512)
 	require.NoError(t, err)
 	got, err := io.ReadAll(f)
 	require.NoError(t, err)
@@ -132,9 +131,9 @@ func TestListAndDelete(t *testing.T) {
 	require.NoError(t, err)
 	got := map[string]int64{}
 	for i, b := range all {
-		got[b.SHA256] = b.Size
+		got[b.SHA512] = b.Size
 		require.WithinDuration(t, time.Now(), b.UsedAt, time.Minute)
-		require.True(t, i == 0 || all[i-1].SHA256 < b.SHA256, "sorted")
+		require.True(t, i == 0 || all[i-1].SHA512 < b.SHA512, "sorted")
 	}
 	require.Equal(t, want, got)
 	for name := range want {

@@ -2,7 +2,6 @@ package blob
 
 import (
 	"crypto/md5"
-	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/hex"
 	"errors"
@@ -11,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -34,8 +34,6 @@ type Writer struct {
 	store  *Store
 	f      file
 	path   string
-	hashes io.Writer
-	sha256 hash.Hash
 	sha512 hash.Hash
 	md5    hash.Hash // #nosec: not for security, Glance's checksum
 	size   int64
@@ -51,9 +49,7 @@ func (s *Store) Create() (*Writer, error) {
 	if err != nil {
 		return nil, diskError(err)
 	}
-	w := &Writer{store: s, f: f, path: path, sha256: sha256.New(), sha512: sha512.New(), md5: md5.New()}
-	w.hashes = io.MultiWriter(w.sha256, w.sha512, w.md5)
-	return w, nil
+	return &Writer{store: s, f: f, path: path, sha512: sha512.New(), md5: md5.New()}, nil
 }
 
 // diskError says what failed in words for who uploads; a full disk is KindNoCapacity.
@@ -73,14 +69,33 @@ func (w *Writer) Write(p []byte) (int, error) {
 	if w.err != nil {
 		return 0, w.err
 	}
-	n, err := w.f.Write(p)
-	_, _ = w.hashes.Write(p[:n]) // hashes never fail
+	n, err := w.writeAndHash(p)
 	w.size += int64(n)
 	if err != nil {
 		w.err = diskError(err)
 	}
 	return n, w.err
 }
+
+// aside is from how many bytes on it is worth while to hash on other processors while the disk takes them: MD5 and SHA-512 are each slower than disks are.
+const aside = 32 << 10
+
+// writeAndHash hashes all of p, also when the disk takes less: nothing is accepted after that.
+func (w *Writer) writeAndHash(p []byte) (int, error) {
+	if len(p) < aside {
+		add(w.sha512, p)
+		add(w.md5, p)
+		return w.f.Write(p)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { add(w.sha512, p) })
+	wg.Go(func() { add(w.md5, p) })
+	n, err := w.f.Write(p)
+	wg.Wait() // p is the caller's again
+	return n, err
+}
+
+func add(h hash.Hash, p []byte) { _, _ = h.Write(p) } // hashes never fail
 
 // Path is the staging file; everything written so far is in it. After Commit or Abort it is gone.
 func (w *Writer) Path() string { return w.path }
@@ -89,7 +104,7 @@ func (w *Writer) Path() string { return w.path }
 // blob is left. A second Commit answers as the first did.
 func (w *Writer) Commit() (nomadlike.BlobSums, error) {
 	if w.done {
-		if w.sums.SHA256 == "" {
+		if w.sums.SHA512 == "" {
 			return w.sums, os.ErrClosed
 		}
 		return w.sums, nil
@@ -101,9 +116,9 @@ func (w *Writer) Commit() (nomadlike.BlobSums, error) {
 		w.err = diskErrorOrNil(err)
 	}
 	w.done = true
-	sums := nomadlike.BlobSums{Size: w.size, SHA256: hexSum(w.sha256), SHA512: hexSum(w.sha512), MD5: hexSum(w.md5)}
+	sums := nomadlike.BlobSums{Size: w.size, SHA512: hexSum(w.sha512), MD5: hexSum(w.md5)}
 	if w.err == nil {
-		w.err = w.store.publish(w.path, sums.SHA256, sums.Size)
+		w.err = w.store.publish(w.path, sums.SHA512, sums.Size)
 	}
 	if w.err != nil {
 		_ = os.Remove(w.path)

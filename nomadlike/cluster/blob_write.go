@@ -51,12 +51,12 @@ func (b *blobs) rpcWrite(ctx context.Context, stream rpc.Stream) error {
 	if err != nil {
 		return err
 	}
-	servers, err := b.Spread(ctx, sums.SHA256)
+	servers, err := b.Spread(ctx, sums.SHA512)
 	if err != nil {
 		return err
 	}
 	if _, err := fsm.ImageFinish.Propose(ctx, b.s, &structs.ImageFinishRequest{ID: req.ImageID, DiskFormat: req.DiskFormat, Size: sums.Size, VirtualSize: req.VirtualSize,
-		SHA256: sums.SHA256, SHA512: sums.SHA512, MD5: sums.MD5, Servers: servers, Now: now()}); err != nil {
+		SHA512: sums.SHA512, MD5: sums.MD5, Servers: servers, Now: now()}); err != nil {
 		return err
 	}
 	return stream.Send(&structs.Ack{})

@@ -3,7 +3,7 @@ package cluster
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/hex"
 	"io"
 	"testing"
@@ -47,14 +47,14 @@ func TestHostUploadsImage(t *testing.T) {
 	r, err = l.Read(ctx)
 	require.NoError(t, err)
 	img := r.Image("img")
-	sum := sha256.Sum256(data)
+	sum := sha512.Sum512(data)
 	require.Equal(t, structs.ImageActive, img.Status)
-	require.Equal(t, hex.EncodeToString(sum[:]), img.SHA256)
+	require.Equal(t, hex.EncodeToString(sum[:]), img.SHA512)
 	require.EqualValues(t, len(data), img.Size)
 	require.EqualValues(t, 1<<30, img.VirtualSize)
 	require.GreaterOrEqual(t, len(img.Servers), 2)
 	for _, m := range c.members {
-		rc, size, err := m.Blobs().Open(ctx, img.SHA256)
+		rc, size, err := m.Blobs().Open(ctx, img.SHA512)
 		require.NoError(t, err)
 		got, err := io.ReadAll(rc)
 		require.NoError(t, err)
@@ -62,7 +62,7 @@ func TestHostUploadsImage(t *testing.T) {
 		require.EqualValues(t, len(data), size)
 		require.Equal(t, data, got)
 	}
-	_, err = fsm.ImageFinish.Propose(ctx, l, &structs.ImageFinishRequest{ID: "img", SHA256: "other", Now: now()})
+	_, err = fsm.ImageFinish.Propose(ctx, l, &structs.ImageFinishRequest{ID: "img", SHA512: "other", Now: now()})
 	require.True(t, structs.IsKind(err, structs.KindConflict), "an active image's bytes never change")
 
 	// Its host dies in the middle: nothing becomes of it, and the next attempt is as good as the first.

@@ -51,8 +51,8 @@ func (b *blobs) Create(ctx context.Context) (nomadlike.BlobWriter, error) {
 }
 
 // Open reads a blob from here, from another server that has it, or from a store of images that has it.
-func (b *blobs) Open(ctx context.Context, sha256 string) (io.ReadCloser, int64, error) {
-	f, size, err := b.store.Open(sha256)
+func (b *blobs) Open(ctx context.Context, sha512 string) (io.ReadCloser, int64, error) {
+	f, size, err := b.store.Open(sha512)
 	if err == nil {
 		return f, size, nil
 	}
@@ -60,20 +60,20 @@ func (b *blobs) Open(ctx context.Context, sha256 string) (io.ReadCloser, int64, 
 		return nil, 0, err
 	}
 	for _, m := range b.others() {
-		r, size, rerr := OpenBlob(ctx, b.s.pool, m, structs.BlobRequest{SHA256: sha256, Local: true})
+		r, size, rerr := OpenBlob(ctx, b.s.pool, m, structs.BlobRequest{SHA512: sha512, Local: true})
 		if rerr == nil {
 			return r, size, nil
 		}
 	}
-	return b.openElsewhere(ctx, sha256, err)
+	return b.openElsewhere(ctx, sha512, err)
 }
 
 // openElsewhere reads the bytes from a store that is not the servers'. Without one that should have them the error is otherwise.
-func (b *blobs) openElsewhere(ctx context.Context, sha256 string, otherwise error) (io.ReadCloser, int64, error) {
+func (b *blobs) openElsewhere(ctx context.Context, sha512 string, otherwise error) (io.ReadCloser, int64, error) {
 	if b.s.cfg.ImageSource == nil {
 		return nil, 0, otherwise
 	}
-	for i := range b.s.store.Snapshot().ImagesByBytes(sha256) {
+	for i := range b.s.store.Snapshot().ImagesByBytes(sha512) {
 		if slices.ContainsFunc(i.StoreIDs(), func(id string) bool { return id != structs.StoreServers }) {
 			return b.s.cfg.ImageSource(ctx, i)
 		}
@@ -93,7 +93,7 @@ func (b *blobs) others() []string {
 }
 
 // Spread makes other servers pull the blob until most servers of the cluster have it.
-func (b *blobs) Spread(ctx context.Context, sha256 string) ([]structs.ServerID, error) {
+func (b *blobs) Spread(ctx context.Context, sha512 string) ([]structs.ServerID, error) {
 	peers, err := b.s.node.Peers()
 	if err != nil {
 		return nil, err
@@ -108,7 +108,7 @@ func (b *blobs) Spread(ctx context.Context, sha256 string) ([]structs.ServerID, 
 		if p.ID == b.s.cfg.ID {
 			continue
 		}
-		_, err := rpc.Call[structs.Ack](ctx, b.s.pool, p.Addr, "Blob.Pull", &structs.BlobPullRequest{SHA256: sha256, From: b.s.cfg.Advertise})
+		_, err := rpc.Call[structs.Ack](ctx, b.s.pool, p.Addr, "Blob.Pull", &structs.BlobPullRequest{SHA512: sha512, From: b.s.cfg.Advertise})
 		if err != nil {
 			lastErr = err
 			continue
@@ -122,27 +122,27 @@ func (b *blobs) Spread(ctx context.Context, sha256 string) ([]structs.ServerID, 
 }
 
 // pull fetches a blob from another server into this one's store; concurrent pulls of one blob are one.
-func (b *blobs) pull(ctx context.Context, sha256, from string) error {
-	if b.store.Keep(sha256) {
+func (b *blobs) pull(ctx context.Context, sha512, from string) error {
+	if b.store.Keep(sha512) {
 		return nil
 	}
-	mu, _ := b.pulls.LoadOrStore(sha256, &sync.Mutex{})
+	mu, _ := b.pulls.LoadOrStore(sha512, &sync.Mutex{})
 	mu.(*sync.Mutex).Lock()
 	defer mu.(*sync.Mutex).Unlock()
-	defer b.pulls.Delete(sha256)
-	if b.store.Keep(sha256) {
+	defer b.pulls.Delete(sha512)
+	if b.store.Keep(sha512) {
 		return nil
 	}
-	r, size, err := OpenBlob(ctx, b.s.pool, from, structs.BlobRequest{SHA256: sha256, Local: true})
+	r, size, err := OpenBlob(ctx, b.s.pool, from, structs.BlobRequest{SHA512: sha512, Local: true})
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	return b.store.Import(ctx, sha256, size, r)
+	return b.store.Import(ctx, sha512, size, r)
 }
 
 func (b *blobs) rpcPull(ctx context.Context, req *structs.BlobPullRequest) (*structs.Ack, error) {
-	return &structs.Ack{}, b.pull(ctx, req.SHA256, req.From)
+	return &structs.Ack{}, b.pull(ctx, req.SHA512, req.From)
 }
 
 const blobChunk = 256 << 10
@@ -156,9 +156,9 @@ func (b *blobs) rpcRead(ctx context.Context, stream rpc.Stream) error {
 	var size int64
 	var err error
 	if req.Local {
-		r, size, err = b.store.Open(req.SHA256)
+		r, size, err = b.store.Open(req.SHA512)
 	} else {
-		r, size, err = b.Open(ctx, req.SHA256)
+		r, size, err = b.Open(ctx, req.SHA512)
 	}
 	if err != nil {
 		return err
@@ -262,12 +262,12 @@ func (b *blobs) repair(ctx context.Context) error {
 	}
 	var errs []error
 	for img := range r.Images() {
-		if !img.OnServers() || b.store.Has(img.SHA256) {
+		if !img.OnServers() || b.store.Has(img.SHA512) {
 			continue
 		}
 		var err error
 		for _, from := range b.others() {
-			if err = b.pull(ctx, img.SHA256, from); err == nil {
+			if err = b.pull(ctx, img.SHA512, from); err == nil {
 				break
 			}
 		}

@@ -189,11 +189,11 @@ func TestBlobsSpread(t *testing.T) {
 	require.NoError(t, err)
 	sums, err := w.Commit()
 	require.NoError(t, err)
-	have, err := l.Blobs().Spread(ctx, sums.SHA256)
+	have, err := l.Blobs().Spread(ctx, sums.SHA512)
 	require.NoError(t, err)
 	require.Len(t, have, 2)
 	for _, m := range c.members {
-		r, size, err := m.Blobs().Open(ctx, sums.SHA256)
+		r, size, err := m.Blobs().Open(ctx, sums.SHA512)
 		require.NoError(t, err)
 		require.EqualValues(t, len(data), size)
 		var got bytes.Buffer
@@ -202,6 +202,6 @@ func TestBlobsSpread(t *testing.T) {
 		require.NoError(t, r.Close())
 		require.True(t, bytes.Equal(data, got.Bytes()))
 	}
-	_, _, err = c.follower().Blobs().Open(ctx, "00"+sums.SHA256[2:])
+	_, _, err = c.follower().Blobs().Open(ctx, "00"+sums.SHA512[2:])
 	require.True(t, structs.IsKind(err, structs.KindNotFound), "%v", err)
 }

@@ -334,8 +334,8 @@ func (s *Server) hostReconcile(ctx context.Context, req *structs.HostReconcileRe
 	claimed := map[structs.InstanceID]bool{} // those that may yet come back to this host among them
 	for c := range r.ClaimsOnHost(req.HostID) {
 		claimed[c.InstanceID] = true
-		if ins := r.Instance(c.InstanceID); ins != nil && ins.ImageSHA256 != "" {
-			resp.Images = append(resp.Images, ins.ImageSHA256)
+		if ins := r.Instance(c.InstanceID); ins != nil && ins.ImageSHA512 != "" {
+			resp.Images = append(resp.Images, ins.ImageSHA512)
 		}
 	}
 	for ins := range r.InstancesOnHost(req.HostID) {

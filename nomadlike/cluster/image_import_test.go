@@ -63,9 +63,9 @@ func beginImport(t *testing.T, m *member, staged []byte) {
 		require.NoError(t, err)
 		sums, err := w.Commit()
 		require.NoError(t, err)
-		i.Servers, err = m.Blobs().Spread(ctx, sums.SHA256)
+		i.Servers, err = m.Blobs().Spread(ctx, sums.SHA512)
 		require.NoError(t, err)
-		i.Status, i.Size, i.SHA256, i.SHA512, i.MD5 = structs.ImageUploading, sums.Size, sums.SHA256, sums.SHA512, sums.MD5
+		i.Status, i.Size, i.SHA512, i.MD5 = structs.ImageUploading, sums.Size, sums.SHA512, sums.MD5
 		task.Method = structs.ImportDirect
 	}
 	_, err := fsm.ImageCreate.Propose(ctx, m, &structs.ImageCreateRequest{Image: i})
@@ -109,7 +109,7 @@ func TestAnImportSurvivesTheLeader(t *testing.T) {
 	require.Equal(t, []any{structs.ImageActive, structs.ImageTaskID(""), int64(16), 2}, []any{i.Status, i.TaskID, i.Size, len(i.Servers)})
 	require.Equal(t, next.id, next.Stale().ImageTask("t").ServerID)
 	for _, m := range rest {
-		require.Equal(t, "downloaded again", readBlob(t, m, i.SHA256))
+		require.Equal(t, "downloaded again", readBlob(t, m, i.SHA512))
 	}
 	l.startWith(options{}, c.join())
 	c.requireEqualStates()
@@ -127,7 +127,7 @@ func TestStagedBytesSurviveTheirServer(t *testing.T) {
 		imports(t, m, nil)
 	}
 	require.Eventually(t, func() bool { return l.Stale().ImageTask("t").Status == structs.ImageTaskSuccess }, 60*time.Second, 5*time.Millisecond)
-	require.Equal(t, "staged", readBlob(t, l, l.Stale().Image("i").SHA256))
+	require.Equal(t, "staged", readBlob(t, l, l.Stale().Image("i").SHA512))
 	m.startWith(options{}, c.join())
 	c.requireEqualStates()
 }
@@ -137,14 +137,14 @@ func TestBlobsFromAnotherStore(t *testing.T) {
 	t.Parallel()
 	c := newClusterWith(t, 1, options{memory: true})
 	l := c.leader()
-	_, err := fsm.ImageCreate.Propose(t.Context(), l, &structs.ImageCreateRequest{Image: structs.Image{ID: "i", Status: structs.ImageActive, SHA256: "sum", Size: 4, Stores: []string{"far"}}})
+	_, err := fsm.ImageCreate.Propose(t.Context(), l, &structs.ImageCreateRequest{Image: structs.Image{ID: "i", Status: structs.ImageActive, SHA512: "sum", Size: 4, Stores: []string{"far"}}})
 	require.NoError(t, err)
 	_, _, err = l.Blobs().Open(t.Context(), "sum")
 	require.True(t, structs.IsKind(err, structs.KindNotFound), "%v", err)
 	l.Server.cfg.ImageSource = func(_ context.Context, i *structs.Image) (io.ReadCloser, int64, error) {
 		return io.NopCloser(bytes.NewReader([]byte("data"))), i.Size, nil
 	}
-	r, size, err := OpenBlob(t.Context(), l.pool, l.addr, structs.BlobRequest{SHA256: "sum", Offset: 1})
+	r, size, err := OpenBlob(t.Context(), l.pool, l.addr, structs.BlobRequest{SHA512: "sum", Offset: 1})
 	require.NoError(t, err)
 	b, err := io.ReadAll(r)
 	require.NoError(t, err)

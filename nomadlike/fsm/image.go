@@ -28,14 +28,14 @@ var ImageFinish = register(27, "image-finish", func(tx *state.Txn, r *structs.Im
 	switch {
 	case old == nil || old.Status == structs.ImageDeleted:
 		return None{}, structs.Errorf(structs.KindNotFound, "No image found with ID %s", r.ID)
-	case old.HasData() && old.SHA256 == r.SHA256:
+	case old.HasData() && old.SHA512 == r.SHA512:
 		return None{}, nil
 	case old.HasData():
 		return None{}, structs.Errorf(structs.KindConflict, "Image %s has other data already", r.ID)
 	}
 	i := old.Copy()
 	i.Status, i.DiskFormat, i.Size, i.VirtualSize = structs.ImageActive, r.DiskFormat, r.Size, r.VirtualSize
-	i.SHA256, i.SHA512, i.MD5, i.Servers, i.UpdatedAt = r.SHA256, r.SHA512, r.MD5, r.Servers, r.Now
+	i.SHA512, i.MD5, i.Servers, i.UpdatedAt = r.SHA512, r.MD5, r.Servers, r.Now
 	tx.PutImage(i)
 	return None{}, nil
 })

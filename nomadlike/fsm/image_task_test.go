@@ -50,10 +50,10 @@ func TestImageTasks(t *testing.T) {
 		_, err := fsm.ImageTaskWrite.Propose(ctx, w, r)
 		return err
 	}
-	stage := func(i *structs.Image) { i.Size, i.SHA256 = 3<<20, "sum" }
+	stage := func(i *structs.Image) { i.Size, i.SHA512 = 3<<20, "sum" }
 	require.True(t, structs.IsKind(write(1, structs.ImageTaskProcessing, stage, nil), structs.KindForbidden), "the claim was taken over")
 	require.True(t, structs.IsKind(write(2, structs.ImageTaskProcessing, stage, structs.ImageLimits{structs.ImageStageTotal: 2}), structs.KindTooLarge))
-	require.Empty(t, image().SHA256)
+	require.Empty(t, image().SHA512)
 	require.NoError(t, write(2, structs.ImageTaskProcessing, stage, structs.ImageLimits{structs.ImageStageTotal: 3}))
 	rd := w.store.Snapshot()
 	require.NotNil(t, rd.ImageWithBytes("sum"), "staged bytes are needed")

@@ -117,11 +117,11 @@ func TestImageLimits(t *testing.T) {
 func TestImageFinishLeavesDeactivated(t *testing.T) {
 	t.Parallel()
 	w, ctx := newWorld(t, 0), context.Background()
-	_, err := fsm.ImageCreate.Propose(ctx, w, &structs.ImageCreateRequest{Image: structs.Image{ID: "i", Status: structs.ImageDeactivated, SHA256: "s"}})
+	_, err := fsm.ImageCreate.Propose(ctx, w, &structs.ImageCreateRequest{Image: structs.Image{ID: "i", Status: structs.ImageDeactivated, SHA512: "s"}})
 	require.NoError(t, err)
-	_, err = fsm.ImageFinish.Propose(ctx, w, &structs.ImageFinishRequest{ID: "i", SHA256: "s"})
+	_, err = fsm.ImageFinish.Propose(ctx, w, &structs.ImageFinishRequest{ID: "i", SHA512: "s"})
 	require.NoError(t, err)
 	require.Equal(t, structs.ImageDeactivated, w.store.Snapshot().Image("i").Status)
-	_, err = fsm.ImageFinish.Propose(ctx, w, &structs.ImageFinishRequest{ID: "i", SHA256: "other"})
+	_, err = fsm.ImageFinish.Propose(ctx, w, &structs.ImageFinishRequest{ID: "i", SHA512: "other"})
 	require.True(t, structs.IsKind(err, structs.KindConflict))
 }

@@ -141,7 +141,7 @@ func checkReady(tx *state.Txn, ins *structs.Instance, t *operation.Table) error 
 // rebuilt is the instance as a rebuild that begins changes it.
 func rebuilt(old *structs.Instance, r *structs.InstanceRebuild) *structs.Instance {
 	ins := old.Copy()
-	ins.ImageID, ins.ImageSHA256, ins.ImageProps, ins.ImageMinDisk = r.ImageID, r.ImageSHA256, r.ImageProps, r.ImageMinDisk
+	ins.ImageID, ins.ImageSHA512, ins.ImageProps, ins.ImageMinDisk = r.ImageID, r.ImageSHA512, r.ImageProps, r.ImageMinDisk
 	ins.Files = r.Files
 	set(&ins.Name, r.Name)
 	set(&ins.Metadata, r.Metadata)

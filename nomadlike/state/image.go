@@ -8,11 +8,11 @@ import (
 
 var imageTable = newTable("images", func(v *structs.Image) []string { return []string{string(v.ID)} },
 	index[structs.Image]{"created", func(v *structs.Image) []string { return []string{newestFirst(v.CreatedAt)} }},
-	index[structs.Image]{"sha256", func(v *structs.Image) []string {
-		if v.SHA256 == "" {
+	index[structs.Image]{"sha512", func(v *structs.Image) []string {
+		if v.SHA512 == "" {
 			return nil
 		}
-		return []string{v.SHA256}
+		return []string{v.SHA512}
 	}},
 	index[structs.Image]{"project", func(v *structs.Image) []string { return []string{string(v.ProjectID)} }})
 
@@ -23,8 +23,8 @@ func (r Reader) Image(id structs.ImageID) *structs.Image { return first(r, image
 func (r Reader) Images() iter.Seq[*structs.Image] { return prefix(r, imageTable, "created") }
 
 // ImageWithBytes returns an image whose bytes of that hash the servers have to have, or nil: these are not needed any more.
-func (r Reader) ImageWithBytes(sha256 string) *structs.Image {
-	for i := range r.ImagesByBytes(sha256) {
+func (r Reader) ImageWithBytes(sha512 string) *structs.Image {
+	for i := range r.ImagesByBytes(sha512) {
 		if i.OnServers() {
 			return i
 		}
@@ -33,8 +33,8 @@ func (r Reader) ImageWithBytes(sha256 string) *structs.Image {
 }
 
 // ImagesByBytes iterates over the images whose bytes have that hash, wherever they lie.
-func (r Reader) ImagesByBytes(sha256 string) iter.Seq[*structs.Image] {
-	return prefix(r, imageTable, "sha256", sha256)
+func (r Reader) ImagesByBytes(sha512 string) iter.Seq[*structs.Image] {
+	return prefix(r, imageTable, "sha512", sha512)
 }
 
 // ImagesOfProject iterates over the images that a project owns, by id.

@@ -16,7 +16,7 @@ const (
 	ImageDeleted     ImageStatus = "deleted"
 )
 
-// Image is an image's metadata. Its bytes lie in stores, of which the servers' own has them under SHA256, never in Raft.
+// Image is an image's metadata. Its bytes lie in stores, of which the servers' own has them under SHA512, never in Raft.
 type Image struct {
 	Meta
 	ID              ImageID           `codec:"id"`
@@ -34,9 +34,8 @@ type Image struct {
 	Properties      map[string]string `codec:"props"`
 	Size            int64             `codec:"size"`             // bytes of the file
 	VirtualSize     int64             `codec:"vsize"`            // bytes of the disk inside, 0 when not known
-	SHA256          string            `codec:"sha256"`           // hex; "" until the bytes are stored or staged
 	MD5             string            `codec:"md5"`              // hex, what Glance calls checksum
-	SHA512          string            `codec:"sha512"`           // hex, what Glance calls os_hash_value
+	SHA512          string            `codec:"sha512"`           // hex, what Glance calls os_hash_value; "" until the bytes are stored or staged
 	Servers         []ServerID        `codec:"servers"`          // which servers had the bytes when the upload was acknowledged
 	Stores          []string          `codec:"stores,omitempty"` // ids of the stores that hold the bytes; none is the servers' own alone
 	TaskID          ImageTaskID       `codec:"task,omitempty"`   // the import that is under way
@@ -72,7 +71,6 @@ type ImageFinishRequest struct {
 	DiskFormat  string     `codec:"df"`
 	Size        int64      `codec:"n"`
 	VirtualSize int64      `codec:"v"`
-	SHA256      string     `codec:"s"`
 	SHA512      string     `codec:"l"`
 	MD5         string     `codec:"m"`
 	Servers     []ServerID `codec:"srv"`

@@ -78,7 +78,7 @@ func (i *Image) InStore(id string) bool { return slices.Contains(i.StoreIDs(), i
 
 // Staged reports whether the image's data wait in the servers' store for an import.
 func (i *Image) Staged() bool {
-	return (i.Status == ImageUploading || i.Status == ImageImporting) && i.SHA256 != ""
+	return (i.Status == ImageUploading || i.Status == ImageImporting) && i.SHA512 != ""
 }
 
 // OnServers reports whether the servers' own store has to have the image's bytes.
@@ -95,7 +95,7 @@ func (i *Image) SetProperty(name, value string) {
 // Requeue takes what was staged or arrived away from an image, which can then be given data again.
 func (i *Image) Requeue() {
 	i.Status, i.Servers, i.Stores, i.TaskID = ImageQueued, nil, nil, ""
-	i.Size, i.VirtualSize, i.SHA256, i.SHA512, i.MD5 = 0, 0, "", "", ""
+	i.Size, i.VirtualSize, i.SHA512, i.MD5 = 0, 0, "", ""
 	if _, said := i.Properties[PropertyImporting]; said {
 		i.Properties = maps.Clone(i.Properties)
 		i.Properties[PropertyImporting] = ""

@@ -117,7 +117,7 @@ type Instance struct {
 
 	Flavor         Flavor            `codec:"fl"` // copy taken at build
 	ImageID        ImageID           `codec:"img"`
-	ImageSHA256    string            `codec:"imgs"` // of the image's bytes: the host's cache keeps them while the instance lives, the image itself may be deleted
+	ImageSHA512    string            `codec:"imgs"` // of the image's bytes: the host's cache keeps them while the instance lives, the image itself may be deleted
 	ImageProps     map[string]string `codec:"imgp"` // copy taken at build
 	ImageMinDisk   int64             `codec:"imgd"`
 	KeyName        string            `codec:"key"`

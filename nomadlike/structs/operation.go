@@ -209,7 +209,7 @@ type OperationCreateRequest struct {
 // InstanceRebuild is what a rebuild changes of the instance. It does so when the operation begins, as in Nova: a rebuild that failed is repeated, not undone.
 type InstanceRebuild struct {
 	ImageID        ImageID            `codec:"img"`
-	ImageSHA256    string             `codec:"sha"`
+	ImageSHA512    string             `codec:"sha"`
 	ImageProps     map[string]string  `codec:"ip"`
 	ImageMinDisk   int64              `codec:"imd"`
 	Name           *string            `codec:"n,omitempty"`

@@ -130,7 +130,7 @@ type ConsoleOutputResponse struct {
 
 // BlobRequest asks for a blob's bytes from Offset on.
 type BlobRequest struct {
-	SHA256 string `codec:"s"`
+	SHA512 string `codec:"s"`
 	Offset int64  `codec:"o"`
 	Local  bool   `codec:"l"` // only from the asked server's own store
 }
@@ -153,6 +153,6 @@ type BlobWriteRequest struct {
 
 // BlobPullRequest asks a server to fetch a blob from another one into its own store.
 type BlobPullRequest struct {
-	SHA256 string `codec:"s"`
+	SHA512 string `codec:"s"`
 	From   string `codec:"f"` // RPC address
 }

@@ -92,7 +92,7 @@ func imageToProto(in *Image) *driverpb.Image {
 		Id:          in.ID,
 		Path:        in.Path,
 		Format:      in.Format,
-		Sha256:      in.SHA256,
+		Sha512:      in.SHA512,
 		VirtualSize: in.VirtualSize,
 		Properties:  in.Properties,
 	}
@@ -106,7 +106,7 @@ func imageFromProto(in *driverpb.Image) *Image {
 		ID:          in.Id,
 		Path:        in.Path,
 		Format:      in.Format,
-		SHA256:      in.Sha256,
+		SHA512:      in.Sha512,
 		VirtualSize: in.VirtualSize,
 		Properties:  in.Properties,
 	}

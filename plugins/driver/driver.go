@@ -224,7 +224,7 @@ type Image struct {
 	ID          string
 	Path        string            // read-only for the driver; stays as long as an instance uses it
 	Format      string            // one of Capabilities.ImageFormats
-	SHA256      string            // hex, of the file as the image service holds it
+	SHA512      string            // hex, of the file as the image service holds it
 	VirtualSize int64             // bytes
 	Properties  map[string]string // hw_disk_bus, hw_vif_model, ...
 }

@@ -260,7 +260,7 @@ func TestCreateImage(t *testing.T) {
 	backup := func(kind string, rotation int) *structs.Image {
 		t.Helper()
 		i := image(c.act(202, "alice", "2.45", id, fmt.Sprintf(`{"createBackup": {"name": "b", "backup_type": "%s", "rotation": "%d"}}`, kind, rotation)))
-		propose(t, c.core, fsm.ImageFinish, &structs.ImageFinishRequest{ID: i.ID, SHA256: string(i.ID), Now: i.CreatedAt})
+		propose(t, c.core, fsm.ImageFinish, &structs.ImageFinishRequest{ID: i.ID, SHA512: string(i.ID), Now: i.CreatedAt})
 		c.core.Drive(nil)
 		return i
 	}

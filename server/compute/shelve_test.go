@@ -35,7 +35,7 @@ func TestShelve(t *testing.T) {
 	if img == nil || img.ProjectID != aliceProject {
 		t.Fatalf("the image of the shelved disk: %+v", img)
 	}
-	propose(t, c.core, fsm.ImageFinish, &structs.ImageFinishRequest{ID: img.ID, SHA256: "x", Now: img.CreatedAt})
+	propose(t, c.core, fsm.ImageFinish, &structs.ImageFinishRequest{ID: img.ID, SHA512: "x", Now: img.CreatedAt})
 	c.core.Drive(func(op *structs.Operation) string {
 		if op.Kind == structs.OpShelveOffload {
 			return "not now"

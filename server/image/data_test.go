@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/md5"
-	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/binary"
 	"encoding/hex"
@@ -55,13 +54,13 @@ func TestUploadAndDownload(t *testing.T) {
 			c.get(member, path).want(t, 204)
 			c.put(member, id, data).want(t, 204)
 			v := c.get(member, "/v2/images/"+id).want(t, 200).json(t)
-			h5, h512, h256 := md5.Sum(data), sha512.Sum512(data), sha256.Sum256(data)
+			h5, h512, h256 := md5.Sum(data), sha512.Sum512(data), sha512.Sum512(data)
 			for k, want := range map[string]any{"status": "active", "size": 500_000.0, "virtual_size": 500_000.0, "checksum": hex.EncodeToString(h5[:]),
 				"os_hash_algo": "sha512", "os_hash_value": hex.EncodeToString(h512[:])} {
 				require.Equal(t, want, v[k], k)
 			}
 			rec := c.stored(id)
-			require.Equal(t, hex.EncodeToString(h256[:]), rec.SHA256)
+			require.Equal(t, hex.EncodeToString(h256[:]), rec.SHA512)
 			require.Equal(t, []structs.ServerID{"s1"}, rec.Servers)
 
 			a := c.get(member, path).want(t, 200)
@@ -323,7 +322,7 @@ func TestDownloadWithoutAnyCopy(t *testing.T) {
 	c := newCloud(t, nil)
 	id := c.image(member, rawImage)
 	c.put(member, id, []byte("data")).want(t, 204)
-	require.NoError(t, c.blobs.Store.Delete(c.stored(id).SHA256))
+	require.NoError(t, c.blobs.Store.Delete(c.stored(id).SHA512))
 	c.get(member, "/v2/images/"+id+"/file").want(t, 503, "No server that can be reached has the data")
 }
 
@@ -382,9 +381,9 @@ func TestALostAnswerIsNotALostUpload(t *testing.T) {
 	id := c.image(member, rawImage)
 	c.put(member, id, []byte("data")).want(t, 204)
 	rec := c.stored(id)
-	err := (&service{}).activate(t.Context(), c.core, &structs.Image{ID: rec.ID, Servers: []structs.ServerID{"s1"}}, nomadlike.BlobSums{SHA256: rec.SHA256}, 0, nil, "servers")
+	err := (&service{}).activate(t.Context(), c.core, &structs.Image{ID: rec.ID, Servers: []structs.ServerID{"s1"}}, nomadlike.BlobSums{SHA512: rec.SHA512}, 0, nil, "servers")
 	require.NoError(t, err, "it stands already")
-	err = (&service{}).activate(t.Context(), c.core, &structs.Image{ID: rec.ID, Servers: []structs.ServerID{"s1"}}, nomadlike.BlobSums{SHA256: "another"}, 0, nil, "servers")
+	err = (&service{}).activate(t.Context(), c.core, &structs.Image{ID: rec.ID, Servers: []structs.ServerID{"s1"}}, nomadlike.BlobSums{SHA512: "another"}, 0, nil, "servers")
 	require.True(t, structs.IsKind(err, structs.KindConflict))
 	require.NoError(t, requeue(t.Context(), c.core, rec.ID, "s1"))
 	require.Equal(t, structs.ImageActive, c.stored(id).Status)

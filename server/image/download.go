@@ -45,7 +45,7 @@ func (s *service) download(r *httpapi.Request) (any, error) {
 	h := r.Writer.Header()
 	h.Set("Content-Type", "application/octet-stream")
 	h.Set("Content-MD5", i.MD5)
-	h.Set("Etag", `"`+i.SHA256+`"`)
+	h.Set("Etag", `"`+i.SHA512+`"`)
 	w := &rangeWriter{ResponseWriter: r.Writer}
 	http.ServeContent(w, withoutEmptySuffixes(r.Request, i.Size), "", time.Time{}, b)
 	if w.refused {

@@ -90,7 +90,7 @@ func (x *extra) Put(ctx context.Context, core nomadlike.Core, sums nomadlike.Blo
 	if x.fail != nil {
 		return nil, x.fail
 	}
-	r, _, err := core.Blobs().Open(ctx, sums.SHA256)
+	r, _, err := core.Blobs().Open(ctx, sums.SHA512)
 	if err != nil {
 		return nil, err
 	}
@@ -228,7 +228,7 @@ func TestWebDownload(t *testing.T) {
 		c.doImport(member, id, download).want(t, 202)
 		c.waitFor(id, "queued")
 		i := c.stored(id)
-		require.Equal(t, []any{"", int64(0), ""}, []any{i.SHA256, i.Size, i.Properties[structs.PropertyImporting]})
+		require.Equal(t, []any{"", int64(0), ""}, []any{i.SHA512, i.Size, i.Properties[structs.PropertyImporting]})
 		task := c.lastTask(id)
 		require.Equal(t, "failure", task["status"])
 		require.Contains(t, task["message"], row.says)
@@ -316,7 +316,7 @@ func TestImportsThatNobodyBringsToAnEnd(t *testing.T) {
 	c.stop()
 	c.stage(member, id, []byte("more")).want(t, 204)
 	c.doImport(member, id, direct).want(t, 202)
-	require.NoError(t, c.blobs.Store.Delete(c.stored(id).SHA256))
+	require.NoError(t, c.blobs.Store.Delete(c.stored(id).SHA512))
 	c.run(NewImports(Options{}))
 	c.waitFor(id, "queued")
 	require.Contains(t, c.lastTask(id)["message"], "staged data cannot be read")
@@ -351,7 +351,7 @@ func TestImportToStores(t *testing.T) {
 	c.doImport(member, id, direct).want(t, 202)
 	c.waitFor(id, "active")
 	require.Equal(t, []any{"active", "a", "", ""}, show(id))
-	require.Nil(t, c.core.Stale().ImageWithBytes(c.stored(id).SHA256), "the servers need not have it")
+	require.Nil(t, c.core.Stale().ImageWithBytes(c.stored(id).SHA512), "the servers need not have it")
 	require.Equal(t, "data", string(c.get(member, "/v2/images/"+id+"/file").want(t, 200).body))
 
 	b.setFail(structs.Errorf(structs.KindUnavailable, "b is down"))
@@ -486,7 +486,7 @@ func TestStagedBytes(t *testing.T) {
 	c.stage(member, id, big).want(t, 413, "image_stage_total")
 	require.Equal(t, structs.ImageQueued, c.stored(id).Status)
 	c.stage(member, id, big[:1<<20]).want(t, 204)
-	require.NotNil(t, c.core.Stale().ImageWithBytes(c.stored(id).SHA256))
+	require.NotNil(t, c.core.Stale().ImageWithBytes(c.stored(id).SHA512))
 	require.Contains(t, string(c.get(member, "/v2/info/usage").want(t, 200).body), `"image_stage_total":{"limit":1,"usage":1}`)
 	c.doImport(member, id, direct).want(t, 202)
 	c.waitFor(id, "queued")

@@ -204,20 +204,20 @@ func (s *service) keepStaged(ctx context.Context, core nomadlike.Core, was *stru
 	if err != nil {
 		return storeError(err)
 	}
-	servers, err := core.Blobs().Spread(ctx, sums.SHA256)
+	servers, err := core.Blobs().Spread(ctx, sums.SHA512)
 	if err != nil {
 		return err
 	}
 	server := receiver(was)
 	_, err = s.changeStored(ctx, core, was.ID, 0, func(i *structs.Image) error {
 		switch {
-		case i.Staged() && i.SHA256 == sums.SHA256:
+		case i.Staged() && i.SHA512 == sums.SHA512:
 			return errStands
 		case !mine(i, server):
 			return httpapi.Conflict("Image %s was taken from this upload: it is %s now.", i.ID, i.Status)
 		}
 		i.Servers = servers
-		i.Size, i.SHA256, i.SHA512, i.MD5 = sums.Size, sums.SHA256, sums.SHA512, sums.MD5
+		i.Size, i.SHA512, i.MD5 = sums.Size, sums.SHA512, sums.MD5
 		return nil
 	})
 	return arrived(was.ID, err)
@@ -303,7 +303,7 @@ func (s *service) activate(ctx context.Context, core nomadlike.Core, was *struct
 	server := receiver(was)
 	_, err := s.changeStored(ctx, core, was.ID, 0, func(i *structs.Image) error {
 		switch {
-		case i.HasData() && i.SHA256 == sums.SHA256:
+		case i.HasData() && i.SHA512 == sums.SHA512:
 			return errStands
 		case !mine(i, server):
 			return httpapi.Conflict("Image %s was taken from this upload: it is %s now.", i.ID, i.Status)
@@ -311,7 +311,7 @@ func (s *service) activate(ctx context.Context, core nomadlike.Core, was *struct
 			return httpapi.Conflict("The format of image %s was changed during the upload.", i.ID)
 		}
 		i.Status, i.Servers, i.Stores, i.VirtualSize = structs.ImageActive, servers, []string{store}, virtual
-		i.Size, i.SHA256, i.SHA512, i.MD5 = sums.Size, sums.SHA256, sums.SHA512, sums.MD5
+		i.Size, i.SHA512, i.MD5 = sums.Size, sums.SHA512, sums.MD5
 		return nil
 	})
 	return arrived(was.ID, err)

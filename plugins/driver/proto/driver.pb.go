@@ -1006,7 +1006,7 @@ type Image struct {
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Path          string                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
 	Format        string                 `protobuf:"bytes,3,opt,name=format,proto3" json:"format,omitempty"`
-	Sha256        string                 `protobuf:"bytes,4,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	Sha512        string                 `protobuf:"bytes,4,opt,name=sha512,proto3" json:"sha512,omitempty"`
 	VirtualSize   int64                  `protobuf:"varint,5,opt,name=virtual_size,json=virtualSize,proto3" json:"virtual_size,omitempty"`
 	Properties    map[string]string      `protobuf:"bytes,6,rep,name=properties,proto3" json:"properties,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
@@ -1064,9 +1064,9 @@ func (x *Image) GetFormat() string {
 	return ""
 }
 
-func (x *Image) GetSha256() string {
+func (x *Image) GetSha512() string {
 	if x != nil {
-		return x.Sha256
+		return x.Sha512
 	}
 	return ""
 }
@@ -3477,7 +3477,7 @@ const file_proto_driver_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x16\n" +
 	"\x06format\x18\x03 \x01(\tR\x06format\x12\x16\n" +
-	"\x06sha256\x18\x04 \x01(\tR\x06sha256\x12!\n" +
+	"\x06sha512\x18\x04 \x01(\tR\x06sha512\x12!\n" +
 	"\fvirtual_size\x18\x05 \x01(\x03R\vvirtualSize\x12I\n" +
 	"\n" +
 	"properties\x18\x06 \x03(\v2).kilonova.driver.v1.Image.PropertiesEntryR\n" +

@@ -159,7 +159,7 @@ func (c *cloud) drive() {
 	c.t.Helper()
 	for i := range c.core.Stale().Images() {
 		if i.Status != structs.ImageActive {
-			propose(c, fsm.ImageFinish, &structs.ImageFinishRequest{ID: i.ID, SHA256: "x", Now: i.CreatedAt})
+			propose(c, fsm.ImageFinish, &structs.ImageFinishRequest{ID: i.ID, SHA512: "x", Now: i.CreatedAt})
 		}
 	}
 	c.core.Drive(nil)

@@ -152,7 +152,7 @@ func resolveImage(r *httpapi.Request, rd state.Reader, in *instanceCreate, ins *
 	default:
 		return httpapi.BadRequest("Invalid image metadata. Error: Field value %s is invalid", drive)
 	}
-	ins.ImageID, ins.ImageSHA256, ins.ImageProps, ins.ImageMinDisk = img.ID, img.SHA256, img.Properties, img.MinDiskGiB
+	ins.ImageID, ins.ImageSHA512, ins.ImageProps, ins.ImageMinDisk = img.ID, img.SHA512, img.Properties, img.MinDiskGiB
 	return nil
 }
 

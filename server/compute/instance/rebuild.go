@@ -106,7 +106,7 @@ func rebuildOf(r *httpapi.Request, rd state.Reader, ins *structs.Instance, body 
 	if err := imageFits(r, img, &ins.Flavor); err != nil {
 		return nil, err
 	}
-	c := &structs.InstanceRebuild{ImageID: img.ID, ImageSHA256: img.SHA256, ImageProps: img.Properties, ImageMinDisk: img.MinDiskGiB, Name: in.Name, Metadata: in.Metadata,
+	c := &structs.InstanceRebuild{ImageID: img.ID, ImageSHA512: img.SHA512, ImageProps: img.Properties, ImageMinDisk: img.MinDiskGiB, Name: in.Name, Metadata: in.Metadata,
 		SetDescription: in.Description.Set, Description: in.Description.Value, Hostname: in.Hostname, DiskConfig: in.DiskConfig, AccessIPv4: in.AccessIPv4, AccessIPv6: in.AccessIPv6,
 		SetTrusted: in.TrustedCerts.Set}
 	if in.TrustedCerts.Value != nil {

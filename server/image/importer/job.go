@@ -141,11 +141,11 @@ func (j *job) download(ctx context.Context, i *structs.Image) (*structs.Image, e
 	if err != nil {
 		return nil, err
 	}
-	if _, err := j.core.Blobs().Spread(ctx, sums.SHA256); err != nil {
+	if _, err := j.core.Blobs().Spread(ctx, sums.SHA512); err != nil {
 		return nil, err
 	}
 	return j.write(ctx, structs.ImageTaskProcessing, "", func(i *structs.Image) error {
-		i.Size, i.SHA256, i.SHA512, i.MD5 = sums.Size, sums.SHA256, sums.SHA512, sums.MD5
+		i.Size, i.SHA512, i.MD5 = sums.Size, sums.SHA512, sums.MD5
 		return nil
 	})
 }
@@ -197,7 +197,7 @@ func (w *watched) Read(p []byte) (int, error) {
 
 // inspect looks at the staged bytes, as an upload's are looked at.
 func (j *job) inspect(ctx context.Context, i *structs.Image) (int64, error) {
-	r, size, err := j.core.Blobs().Open(ctx, i.SHA256)
+	r, size, err := j.core.Blobs().Open(ctx, i.SHA512)
 	if err != nil {
 		return 0, structs.Errorf(structs.KindUnavailable, "The staged data cannot be read: %w", err)
 	}
@@ -223,7 +223,7 @@ func (j *job) inspect(ctx context.Context, i *structs.Image) (int64, error) {
 		return 0, err
 	}
 	sums, err := w.Commit()
-	if err == nil && sums.SHA256 != i.SHA256 {
+	if err == nil && sums.SHA512 != i.SHA512 {
 		err = structs.Errorf(structs.KindUnavailable, "The staged data arrived damaged from another server.")
 	}
 	return virtual, err
@@ -231,7 +231,7 @@ func (j *job) inspect(ctx context.Context, i *structs.Image) (int64, error) {
 
 // copy brings an image's bytes from a store that has them to others.
 func (j *job) copy(ctx context.Context, i *structs.Image) error {
-	sums := nomadlike.BlobSums{Size: i.Size, SHA256: i.SHA256, SHA512: i.SHA512, MD5: i.MD5}
+	sums := nomadlike.BlobSums{Size: i.Size, SHA512: i.SHA512, MD5: i.MD5}
 	if !i.InStore(structs.StoreServers) {
 		r, _, err := j.opts.Stores.Open(ctx, j.core, i)
 		if err != nil {
@@ -251,7 +251,7 @@ func (j *job) copy(ctx context.Context, i *structs.Image) error {
 
 // distribute brings the bytes to the stores. Unless all have to take them, the image has its data with the first that did.
 func (j *job) distribute(ctx context.Context, i *structs.Image, virtual int64) error {
-	sums := nomadlike.BlobSums{Size: i.Size, SHA256: i.SHA256, SHA512: i.SHA512, MD5: i.MD5}
+	sums := nomadlike.BlobSums{Size: i.Size, SHA512: i.SHA512, MD5: i.MD5}
 	var done []string
 	var servers []structs.ServerID // that have the bytes, once the servers' own store took them
 	for n, id := range j.task.Stores {

@@ -123,10 +123,10 @@ func (Servers) Info() Info {
 
 // Put spreads the bytes to most servers.
 func (Servers) Put(ctx context.Context, core nomadlike.Core, sums nomadlike.BlobSums) ([]structs.ServerID, error) {
-	return core.Blobs().Spread(ctx, sums.SHA256)
+	return core.Blobs().Spread(ctx, sums.SHA512)
 }
 
 // Open reads from this server or another.
 func (Servers) Open(ctx context.Context, core nomadlike.Core, i *structs.Image) (io.ReadCloser, int64, error) {
-	return core.Blobs().Open(ctx, i.SHA256)
+	return core.Blobs().Open(ctx, i.SHA512)
 }

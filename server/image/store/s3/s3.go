@@ -104,7 +104,7 @@ func (s *Store) partSize(size int64) uint64 {
 // Put uploads the bytes, also when they are there: an object that was just put is one that no sweep takes. Bytes that are damaged on the way out of the servers'
 // store make no object.
 func (s *Store) Put(ctx context.Context, core nomadlike.Core, sums nomadlike.BlobSums) ([]structs.ServerID, error) {
-	r, size, err := core.Blobs().Open(ctx, sums.SHA256)
+	r, size, err := core.Blobs().Open(ctx, sums.SHA512)
 	if err != nil {
 		return nil, err
 	}

@@ -144,7 +144,7 @@ func put(t *testing.T, core nomadlike.Core, data []byte) nomadlike.BlobSums {
 }
 
 func imageOf(sums nomadlike.BlobSums) *structs.Image {
-	return &structs.Image{ID: structs.ImageID(sums.SHA512[:8]), Status: structs.ImageActive, Size: sums.Size, SHA256: sums.SHA256, SHA512: sums.SHA512, Stores: []string{"far"}}
+	return &structs.Image{ID: structs.ImageID(sums.SHA512[:8]), Status: structs.ImageActive, Size: sums.Size, SHA512: sums.SHA512, Stores: []string{"far"}}
 }
 
 func random(n int) []byte {
@@ -200,7 +200,14 @@ func TestDamagedObjects(t *testing.T) {
 	_, _, err = st.Open(ctx, core, imageOf(sums))
 	require.True(t, structs.IsKind(err, structs.KindUnavailable), "%v", err)
 
-	sums.SHA512 = "0" + sums.SHA512[1:] // as a damaged disk of ours would make it
+	data[0]++
+	other := put(t, core, data)
+	f, _, err := core.BlobStore.(blob.Single).Store.Open(other.SHA512)
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+	data[0]--
+	require.NoError(t, os.WriteFile(f.Name(), data, 0o600), "as a damaged disk of ours would make it")
+	sums.SHA512 = other.SHA512
 	_, err = st.Put(ctx, core, sums)
 	require.ErrorContains(t, err, "damaged")
 	require.NoFileExists(t, filepath.Join(s.dir, "images", "kilonova", sums.SHA512))

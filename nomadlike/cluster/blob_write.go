@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 
+	"github.com/kilonova-cloud/kilonova/nomadlike"
 	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
 	"github.com/kilonova-cloud/kilonova/nomadlike/rpc"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
@@ -25,7 +26,7 @@ func (b *blobs) rpcWrite(ctx context.Context, stream rpc.Stream) error {
 	}
 	img := r.Image(req.ImageID)
 	switch {
-	case img == nil:
+	case img == nil || img.Status == structs.ImageDeleted:
 		return structs.Errorf(structs.KindNotFound, "image %s was deleted meanwhile", req.ImageID)
 	case img.Status == structs.ImageActive: // the answer to an earlier upload was lost
 		return stream.Send(&structs.Ack{})
@@ -51,7 +52,7 @@ func (b *blobs) rpcWrite(ctx context.Context, stream rpc.Stream) error {
 	if err != nil {
 		return err
 	}
-	servers, err := b.Spread(ctx, sums.SHA512)
+	servers, err := b.keep(ctx, img, req.DiskFormat, sums)
 	if err != nil {
 		return err
 	}
@@ -60,6 +61,17 @@ func (b *blobs) rpcWrite(ctx context.Context, stream rpc.Stream) error {
 		return err
 	}
 	return stream.Send(&structs.Ack{})
+}
+
+// keep brings an image's bytes to where they are to stay, and returns the servers that have them. Of an external image this server's copy goes by and by.
+func (b *blobs) keep(ctx context.Context, img *structs.Image, format string, sums nomadlike.BlobSums) ([]structs.ServerID, error) {
+	if !img.External {
+		return b.Spread(ctx, sums.SHA512)
+	}
+	if b.s.cfg.ImageSink == nil {
+		return nil, structs.Errorf(structs.KindNotSupported, "image %s belongs to an external Image service, which this server is not configured for", img.ID)
+	}
+	return nil, b.s.cfg.ImageSink(ctx, img, format, sums)
 }
 
 // WriteBlob uploads the bytes of an image to the server at addr. When it returns nil the image is active. r is not read any more when it returns.

@@ -53,6 +53,9 @@ type Config struct {
 	HeartbeatInterval time.Duration
 	// ImageSource reads an image whose bytes lie in other stores than the servers' own; nil when there are none.
 	ImageSource func(ctx context.Context, i *structs.Image) (r io.ReadCloser, size int64, err error)
+	// ImageSink gives a finished image that a host made, whose bytes the servers' store has, to the external Image service that is to have it; nil when there is
+	// none. What it has already is success.
+	ImageSink func(ctx context.Context, i *structs.Image, format string, sums nomadlike.BlobSums) error
 	// Duties are done by the leader beside its own, which start before them.
 	Duties []Duty
 	Raft   consensus.Tuning
@@ -202,7 +205,7 @@ func unknownFate(err error) bool {
 // that such a command is applied, the second one would undo what that one was told is done. So its fate is left to who proposed it.
 var overwrites = map[fsm.Type]bool{fsm.QuotaSet.Type: true, fsm.ClusterSettingsSet.Type: true, fsm.HostAdmin.Type: true, fsm.HostRegister.Type: true, fsm.HostStatus.Type: true,
 	fsm.InstanceUpdate.Type: true, fsm.InstancePin.Type: true, fsm.ImageReplace.Type: true, fsm.InstanceLock.Type: true, fsm.InstanceReset.Type: true,
-	fsm.AggregateUpdate.Type: true, fsm.InstancePassword.Type: true}
+	fsm.AggregateUpdate.Type: true, fsm.InstancePassword.Type: true, fsm.ImageMirror.Type: true}
 
 func repeatable(t fsm.Type) bool { return fsm.Repeatable(t) && !overwrites[t] }
 

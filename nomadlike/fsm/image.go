@@ -1,8 +1,6 @@
 package fsm
 
 import (
-	"slices"
-
 	"github.com/kilonova-cloud/kilonova/nomadlike/state"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 )
@@ -49,9 +47,6 @@ var ImageDelete = register(8, "image-delete", func(tx *state.Txn, r *structs.Ima
 	if old.Protected {
 		return None{}, structs.Errorf(structs.KindForbidden, "Image %s is protected and cannot be deleted.", r.ID)
 	}
-	for _, m := range slices.Collect(tx.ImageMembers(r.ID)) {
-		tx.DeleteImageMember(m.ImageID, m.ProjectID)
-	}
-	tx.DeleteImage(r.ID)
+	dropImage(tx, r.ID)
 	return None{}, nil
 })

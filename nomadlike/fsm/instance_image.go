@@ -14,7 +14,7 @@ func dropUnfinished(tx *state.Txn, op *structs.Operation) {
 		return
 	}
 	if img := tx.Image(op.Args.NewImageID); img != nil && (img.Status != structs.ImageActive || op.Kind == structs.OpShelve) {
-		tx.DeleteImage(img.ID)
+		dropImage(tx, img.ID)
 	}
 }
 
@@ -35,7 +35,7 @@ func rotate(tx *state.Txn, op *structs.Operation) {
 	})
 	for n, img := range backups {
 		if int64(n) >= op.Args.Rotation && !img.Protected {
-			tx.DeleteImage(img.ID)
+			dropImage(tx, img.ID)
 		}
 	}
 }

@@ -369,7 +369,7 @@ func succeeded(tx *state.Txn, ins *structs.Instance, op *structs.Operation, o st
 		ins.HostID, ins.Host, ins.Zone = "", "", ""
 	}
 	if op.Kind == structs.OpUnshelve || op.Kind == structs.OpUnshelveHere {
-		tx.DeleteImage(ins.ShelvedImageID)
+		dropImage(tx, ins.ShelvedImageID)
 		ins.ShelvedImageID = ""
 	}
 	switch op.Kind {
@@ -491,7 +491,7 @@ func deleteInstance(tx *state.Txn, old *structs.Instance, left []structs.HostID,
 	ins.TerminatedAt, ins.DeletedAt, ins.UpdatedAt = now, now, now
 	ins.UserData, ins.Files = nil, nil
 	if ins.ShelvedImageID != "" {
-		tx.DeleteImage(ins.ShelvedImageID)
+		dropImage(tx, ins.ShelvedImageID)
 	}
 	tx.PutInstance(ins)
 }

@@ -46,6 +46,9 @@ func (r Reader) ImagesOfProject(p structs.ProjectID) iter.Seq[*structs.Image] {
 func (r Reader) ImageUsage(p structs.ProjectID) structs.ImageUsage {
 	var size, staged, count, uploading int64
 	for i := range r.ImagesOfProject(p) {
+		if i.External {
+			continue
+		}
 		switch i.Status {
 		case structs.ImageActive, structs.ImageDeactivated:
 			size += i.Size

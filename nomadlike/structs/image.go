@@ -39,6 +39,7 @@ type Image struct {
 	Servers         []ServerID        `codec:"servers"`          // which servers had the bytes when the upload was acknowledged
 	Stores          []string          `codec:"stores,omitempty"` // ids of the stores that hold the bytes; none is the servers' own alone
 	TaskID          ImageTaskID       `codec:"task,omitempty"`   // the import that is under way
+	External        bool              `codec:"ext,omitempty"`    // an Image service elsewhere has it: this is what hosts and instances need to know of it
 	CreatedAt       Time              `codec:"created"`
 	UpdatedAt       Time              `codec:"updated"`
 }

@@ -19,6 +19,7 @@ type Options struct {
 	OffloadAfter     time.Duration       // [DEFAULT]shelved_offload_time: for how long a shelved instance keeps its host; 0 is not at all, below 0 is until somebody asks
 	Consoles         Consoles            // the remote consoles that can be asked for; none by default
 	UsagePeriod      structs.UsagePeriod // [DEFAULT]instance_usage_audit_period: of the usage audit; the zero value is a month
+	Images           Images              // the Image service; nil is this cluster's own
 	Now              func() time.Time    // puts the time into commands; nil is time.Now
 }
 
@@ -32,6 +33,9 @@ func (o Options) WithDefaults() Options {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Images == nil {
+		o.Images = stateImages{o.Time}
 	}
 	return o
 }

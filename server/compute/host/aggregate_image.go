@@ -32,13 +32,17 @@ func (s *service) cacheImages(r *httpapi.Request) (any, error) {
 		}
 		images = append(images, structs.ImageID(i.ID))
 	}
-	rd, a, err := aggregateOf(r)
+	_, a, err := aggregateOf(r)
 	if err != nil {
 		return nil, err
 	}
 	for _, id := range images {
-		if rd.Image(id) == nil {
-			return nil, httpapi.BadRequest("Image %s could not be found.", id)
+		_, err := s.Images.Use(r, string(id))
+		if structs.IsKind(err, structs.KindNotFound) {
+			err = httpapi.BadRequest("Image %s could not be found.", id)
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
 	_, err = fsm.ImageCachingBegin.Propose(r.Context(), r.Core, &structs.ImageCachingBeginRequest{ID: nomadlike.NewUUID(), AggregateID: a.ID, Images: images, Now: s.Time()})

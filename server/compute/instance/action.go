@@ -104,7 +104,7 @@ func (s *service) begin(r *httpapi.Request, k structs.OperationKind) (any, error
 
 // rescueInstance boots another image with the instance's disks beside it: the image that is named, else the instance's own.
 func (s *service) rescueInstance(r *httpapi.Request) (any, error) {
-	body, rd, ins, err := asked[struct {
+	body, _, ins, err := asked[struct {
 		Rescue *struct {
 			AdminPass *string `json:"adminPass"`
 			ImageRef  string  `json:"rescue_image_ref"`
@@ -120,7 +120,7 @@ func (s *service) rescueInstance(r *httpapi.Request) (any, error) {
 			pass = *body.Rescue.AdminPass
 		}
 		if body.Rescue.ImageRef != "" {
-			img, err := activeImage(r, rd, body.Rescue.ImageRef)
+			img, err := s.activeImage(r, body.Rescue.ImageRef)
 			if err != nil {
 				return nil, err
 			}

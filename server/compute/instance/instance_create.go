@@ -125,7 +125,7 @@ func (s *service) modelInstance(r *httpapi.Request, rd state.Reader, body *insta
 		func() error { return resolveFlavor(r, rd, in, ins) },
 		func() error { return checkHostname(in, most) },
 		func() error { return s.checkZone(rd, ins) },
-		func() error { return resolveImage(r, rd, in, ins) },
+		func() error { return s.resolveImage(r, in, ins) },
 		func() error { return checkSecurityGroups(in) },
 		func() error { return resolveUserData(in, ins) },
 		func() error { return resolveKey(r, rd, ins) },

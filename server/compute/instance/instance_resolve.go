@@ -131,11 +131,11 @@ func flavorOf(r *httpapi.Request, rd state.Reader, id string) (*structs.Flavor, 
 }
 
 // resolveImage finds the image and checks that the flavor can hold it as Nova does when it creates. What the caller may not see is not there.
-func resolveImage(r *httpapi.Request, rd state.Reader, in *instanceCreate, ins *structs.Instance) error {
+func (s *service) resolveImage(r *httpapi.Request, in *instanceCreate, ins *structs.Instance) error {
 	if in.ImageRef == "" {
 		return httpapi.BadRequest("Missing imageRef attribute")
 	}
-	img, err := activeImage(r, rd, in.ImageRef)
+	img, err := s.activeImage(r, in.ImageRef)
 	if err != nil {
 		return err
 	}
@@ -154,10 +154,6 @@ func resolveImage(r *httpapi.Request, rd state.Reader, in *instanceCreate, ins *
 	}
 	ins.ImageID, ins.ImageSHA512, ins.ImageProps, ins.ImageMinDisk = img.ID, img.SHA512, img.Properties, img.MinDiskGiB
 	return nil
-}
-
-func seesImage(r *httpapi.Request, rd state.Reader, img *structs.Image) bool {
-	return r.Sees(img.ProjectID) || img.Visibility == "public" || img.Visibility == "community" || rd.ImageShared(img, r.Token.ProjectID)
 }
 
 const gibibyte = int64(1) << 30

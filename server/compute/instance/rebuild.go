@@ -3,7 +3,6 @@ package instance
 import (
 	"encoding/json"
 	"net/http"
-	"strings"
 
 	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
 	"github.com/kilonova-cloud/kilonova/nomadlike/state"
@@ -46,12 +45,14 @@ type rebuildBody struct {
 }
 
 // activeImage returns an image that the caller may use.
-func activeImage(r *httpapi.Request, rd state.Reader, id string) (*structs.Image, error) {
-	img := rd.Image(structs.ImageID(strings.ToLower(id)))
-	if img == nil || img.Status == structs.ImageDeleted || !seesImage(r, rd, img) {
+func (s *service) activeImage(r *httpapi.Request, id string) (*structs.Image, error) {
+	img, err := s.Images.Use(r, id)
+	switch {
+	case structs.IsKind(err, structs.KindNotFound):
 		return nil, httpapi.BadRequest("Can not find requested image")
-	}
-	if img.Status != structs.ImageActive {
+	case err != nil:
+		return nil, err
+	case img.Status != structs.ImageActive:
 		return nil, httpapi.BadRequest("Image %s is not active.", img.ID)
 	}
 	return img, nil
@@ -63,7 +64,7 @@ func (s *service) rebuildInstance(r *httpapi.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	change, err := rebuildOf(r, rd, ins, body)
+	change, err := s.rebuildOf(r, rd, ins, body)
 	if err != nil {
 		return nil, err
 	}
@@ -94,12 +95,12 @@ func (s *service) rebuiltAnswer(r *httpapi.Request, rd state.Reader, ins *struct
 }
 
 // rebuildOf judges the body in Nova's order and returns what it changes.
-func rebuildOf(r *httpapi.Request, rd state.Reader, ins *structs.Instance, body *rebuildBody) (*structs.InstanceRebuild, error) {
+func (s *service) rebuildOf(r *httpapi.Request, rd state.Reader, ins *structs.Instance, body *rebuildBody) (*structs.InstanceRebuild, error) {
 	in := &body.Rebuild
 	if in.Preserve {
 		return nil, httpapi.Statusf(http.StatusBadRequest, "The current driver does not support preserving ephemeral partitions.")
 	}
-	img, err := activeImage(r, rd, in.ImageRef)
+	img, err := s.activeImage(r, in.ImageRef)
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package instance
 import (
 	"net/http"
 
-	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
 	"github.com/kilonova-cloud/kilonova/nomadlike/state"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 	"github.com/kilonova-cloud/kilonova/server/compute/base"
@@ -36,8 +35,7 @@ func (s *service) shelveInstance(r *httpapi.Request) (any, error) {
 	}
 	img, op := s.newImage(rd, ins, &imageBody{Name: ins.Name + "-shelved"}, structs.OpShelve), s.operation(r, ins, structs.OpShelve)
 	op.Args.NewImageID, op.Args.OffloadAfter = img.ID, s.OffloadAfter
-	_, err = fsm.OperationCreate.Propose(r.Context(), r.Core, &structs.OperationCreateRequest{Operation: op, Image: img, Admin: r.Token.IsAdmin(), Now: s.Time()})
-	return nil, err
+	return nil, s.startMaking(r, op, img)
 }
 
 // unshelveInstance brings the instance back: to any host, to one of a zone from 2.77 on, or to a host that an administrator names from 2.91 on.

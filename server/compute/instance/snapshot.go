@@ -68,16 +68,29 @@ func (s *service) imageOf(r *httpapi.Request, k structs.OperationKind) (any, err
 	}
 	img, op := s.newImage(rd, ins, &in, k), s.operation(r, ins, k)
 	op.Args.NewImageID, op.Args.BackupType, op.Args.Rotation = img.ID, in.BackupType, int64(in.Rotation)
-	if _, err := fsm.OperationCreate.Propose(r.Context(), r.Core, &structs.OperationCreateRequest{Operation: op, Image: img, Admin: r.Token.IsAdmin(), Now: s.Time()}); err != nil {
+	if err := s.startMaking(r, op, img); err != nil {
 		return nil, err
 	}
 	if r.Version >= 45 {
 		return map[string]any{"image_id": img.ID}, nil
 	}
 	if k == structs.OpSnapshot || in.Rotation > 0 {
-		r.Writer.Header().Set("Location", r.RootURL()+"/image/v2/images/"+string(img.ID))
+		r.Writer.Header().Set("Location", s.Images.Endpoint(r)+"/v2/images/"+string(img.ID))
 	}
 	return nil, nil
+}
+
+// startMaking starts an operation that makes an image. When nobody knows whether it was started, the image stays: the operation needs it.
+func (s *service) startMaking(r *httpapi.Request, op structs.Operation, img *structs.Image) error {
+	undo, err := s.Images.Create(r, img)
+	if err != nil {
+		return err
+	}
+	_, err = fsm.OperationCreate.Propose(r.Context(), r.Core, &structs.OperationCreateRequest{Operation: op, Image: img, Admin: r.Token.IsAdmin(), Now: s.Time()})
+	if err != nil && !structs.IsKind(err, structs.KindUnavailable) && !structs.IsKind(err, structs.KindTimeout) {
+		undo()
+	}
+	return err
 }
 
 // newImage is the image that will hold the root disk: with the properties of the image that the instance was made from, so that what is built of it boots

@@ -1,14 +1,10 @@
 package proxy
 
 import (
-	"context"
 	"net/http"
 	"strconv"
 	"strings"
 
-	"github.com/kilonova-cloud/kilonova/nomadlike"
-	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
-	"github.com/kilonova-cloud/kilonova/nomadlike/state"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 	"github.com/kilonova-cloud/kilonova/server/compute/base"
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
@@ -17,47 +13,19 @@ import (
 func (s *service) imageRoutes() []httpapi.Route {
 	anyone := httpapi.Authenticated("os_compute_api:images") // Nova asks nothing but a token
 	return until(lastProxy, []httpapi.Route{
-		{Method: http.MethodGet, Path: "/images", Rule: anyone, Query: imageListQuery, Handler: listImages(imageBasic)},
-		{Method: http.MethodGet, Path: "/images/detail", Rule: anyone, Query: imageListQuery, Handler: listImages(imageView)},
-		{Method: http.MethodGet, Path: "/images/{id}", Rule: anyone, Query: base.NoQuery, Handler: showImage},
-		{Method: http.MethodDelete, Path: "/images/{id}", Rule: anyone, Status: http.StatusNoContent, Handler: deleteImage},
+		{Method: http.MethodGet, Path: "/images", Rule: anyone, Query: imageListQuery, Handler: s.listImages(s.imageBasic)},
+		{Method: http.MethodGet, Path: "/images/detail", Rule: anyone, Query: imageListQuery, Handler: s.listImages(s.imageView)},
+		{Method: http.MethodGet, Path: "/images/{id}", Rule: anyone, Query: base.NoQuery, Handler: s.showImage},
+		{Method: http.MethodDelete, Path: "/images/{id}", Rule: anyone, Status: http.StatusNoContent, Handler: s.deleteImage},
 	})
 }
 
-// owns reports whether the caller may change the image.
-func owns(r *httpapi.Request, i *structs.Image) bool { return r.Sees(i.ProjectID) }
-
-// knows reports whether the caller may know of the image. A shared one without members is its owner's alone.
-func knows(r *httpapi.Request, rd state.Reader, i *structs.Image) bool {
-	return owns(r, i) || i.Visibility == "public" || i.Visibility == "community" || rd.ImageShared(i, r.Token.ProjectID)
+func (s *service) imageLinks(r *httpapi.Request, id structs.ImageID) []httpapi.Link {
+	return append(r.Links("images", string(id)), httpapi.Link{Rel: "alternate", Type: "application/vnd.openstack.image", Href: s.Images.Endpoint(r) + "/images/" + string(id)})
 }
 
-// listed reports whether a list shows an image: one that is shared with the caller's project when that has accepted it.
-func listed(r *httpapi.Request, rd state.Reader, i *structs.Image) bool {
-	if !rd.ImageShared(i, r.Token.ProjectID) {
-		return knows(r, rd, i)
-	}
-	return owns(r, i) || rd.ImageMember(i.ID, r.Token.ProjectID).Status == structs.ImageMemberAccepted
-}
-
-func findImage(r *httpapi.Request, id string) (*structs.Image, error) {
-	rd, err := r.Core.Read(r.Context())
-	if err != nil {
-		return nil, err
-	}
-	i := rd.Image(structs.ImageID(strings.ToLower(id)))
-	if i == nil || !knows(r, rd, i) {
-		return nil, httpapi.NotFound("Image not found.")
-	}
-	return i, nil
-}
-
-func imageLinks(r *httpapi.Request, id string) []httpapi.Link {
-	return append(r.Links("images", id), httpapi.Link{Rel: "alternate", Type: "application/vnd.openstack.image", Href: r.RootURL() + "/image/images/" + id})
-}
-
-func imageBasic(r *httpapi.Request, i *structs.Image) map[string]any {
-	return map[string]any{"id": i.ID, "name": i.Name, "links": imageLinks(r, string(i.ID))}
+func (s *service) imageBasic(r *httpapi.Request, i *structs.Image) map[string]any {
+	return map[string]any{"id": i.ID, "name": i.Name, "links": s.imageLinks(r, i.ID)}
 }
 
 // imageStates are Nova's words for the states of an image and how far it has come by them.
@@ -71,8 +39,8 @@ var imageStates = map[structs.ImageStatus]struct {
 	structs.ImageDeleted: {"DELETED", 0},
 }
 
-func imageView(r *httpapi.Request, i *structs.Image) map[string]any {
-	v := imageBasic(r, i)
+func (s *service) imageView(r *httpapi.Request, i *structs.Image) map[string]any {
+	v := s.imageBasic(r, i)
 	state, known := imageStates[i.Status]
 	if !known {
 		state.status = "UNKNOWN"
@@ -102,50 +70,40 @@ func imageMetadata(i *structs.Image) map[string]string {
 	return i.Properties
 }
 
-func showImage(r *httpapi.Request) (any, error) {
-	i, err := findImage(r, r.Vars["id"])
+func (s *service) showImage(r *httpapi.Request) (any, error) {
+	i, err := s.Images.Show(r, r.Vars["id"])
 	if err != nil {
 		return nil, err
 	}
-	return map[string]any{"image": imageView(r, i)}, nil
+	return map[string]any{"image": s.imageView(r, i)}, nil
 }
 
-func deleteImage(r *httpapi.Request) (any, error) {
-	i, err := findImage(r, r.Vars["id"])
-	if err != nil {
-		return nil, err
-	}
-	if !owns(r, i) {
-		return nil, httpapi.Forbidden("You are not allowed to delete the image.")
-	}
-	_, err = fsm.ImageDelete.Propose(r.Context(), r.Core, &structs.ImageDeleteRequest{ID: i.ID})
-	switch structs.KindOf(err) {
-	case structs.KindNotFound: // somebody else was faster
-		return nil, httpapi.NotFound("Image not found.")
-	case structs.KindForbidden: // protected
-		return nil, httpapi.Forbidden("You are not allowed to delete the image.")
+func (s *service) deleteImage(r *httpapi.Request) (any, error) {
+	err := s.Images.Delete(r, r.Vars["id"])
+	if structs.IsKind(err, structs.KindForbidden) { // another project's, or protected
+		err = httpapi.Forbidden("You are not allowed to delete the image.")
 	}
 	return nil, err
 }
 
 // listImages answers with what the caller may use: not with other projects' community images and not with hidden ones, as Glance lists them.
-func listImages(view func(*httpapi.Request, *structs.Image) map[string]any) httpapi.Handler {
+func (s *service) listImages(view func(*httpapi.Request, *structs.Image) map[string]any) httpapi.Handler {
 	return func(r *httpapi.Request) (any, error) {
 		p, err := r.Page()
 		if err != nil {
 			return nil, err
 		}
-		rd, err := r.Core.Read(r.Context())
+		matches, err := imageFilter(r)
 		if err != nil {
 			return nil, err
 		}
-		matches, err := imageFilter(r, rd)
+		images, err := s.Images.List(r, p.Marker)
 		if err != nil {
 			return nil, err
 		}
 		found, err := httpapi.Paginate(func(yield func(*structs.Image) bool) {
-			for i := range rd.Images() {
-				if (matches(i) || string(i.ID) == p.Marker && knows(r, rd, i)) && !yield(i) {
+			for i := range images {
+				if (matches(i) || string(i.ID) == p.Marker) && !yield(i) {
 					return
 				}
 			}
@@ -168,10 +126,8 @@ func listImages(view func(*httpapi.Request, *structs.Image) map[string]any) http
 }
 
 // imageFilter reads the parameters of a list: all have to hold.
-func imageFilter(r *httpapi.Request, rd state.Reader) (func(*structs.Image) bool, error) {
-	tests := []func(*structs.Image) bool{func(i *structs.Image) bool {
-		return !i.Hidden && listed(r, rd, i) && (i.Visibility != "community" || i.ProjectID == r.Token.ProjectID)
-	}}
+func imageFilter(r *httpapi.Request) (func(*structs.Image) bool, error) {
+	var tests []func(*structs.Image) bool
 	for key, values := range r.Query() {
 		test, err := imageTest(key, base.Last(values))
 		if err != nil {
@@ -229,31 +185,4 @@ func imageTest(key, value string) (func(*structs.Image) bool, error) {
 		return property(name, value), nil
 	}
 	return nil, nil
-}
-
-// maxTries bounds how often a change is tried again because another came between.
-const maxTries = 20
-
-// changeImage edits an image so that no other change of it is lost: edit gets a copy of the newest version, and again of a newer one when somebody
-// wrote meanwhile.
-func (s *service) changeImage(ctx context.Context, core nomadlike.Core, id structs.ImageID, edit func(*structs.Image) error) error {
-	for try := 0; ; try++ {
-		rd, err := core.Read(ctx)
-		if err != nil {
-			return err
-		}
-		old := rd.Image(id)
-		if old == nil {
-			return httpapi.NotFound("Image not found.")
-		}
-		i := old.Copy()
-		if err := edit(i); err != nil {
-			return err
-		}
-		i.UpdatedAt = s.Time()
-		_, err = fsm.ImageReplace.Propose(ctx, core, &structs.ImageReplaceRequest{Image: *i, IfIndex: old.ModifyIndex})
-		if !structs.IsKind(err, structs.KindConflict) || try >= maxTries {
-			return err
-		}
-	}
 }

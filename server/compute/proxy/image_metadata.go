@@ -15,25 +15,25 @@ func (s *service) imageMetadataRoutes() []httpapi.Route {
 	anyone := httpapi.Authenticated("os_compute_api:image-metadata") // Nova asks nothing but a token
 	const all, one = "/images/{image_id}/metadata", "/images/{image_id}/metadata/{id}"
 	return until(lastImageMetadata, []httpapi.Route{
-		{Method: http.MethodGet, Path: all, Rule: anyone, Query: base.NoQuery, Handler: listImageMetadata},
+		{Method: http.MethodGet, Path: all, Rule: anyone, Query: base.NoQuery, Handler: s.listImageMetadata},
 		{Method: http.MethodPost, Path: all, Rule: anyone, Body: metadataSchema, Handler: s.createImageMetadata},
 		{Method: http.MethodPut, Path: all, Rule: anyone, Body: metadataSchema, Handler: s.replaceImageMetadata},
-		{Method: http.MethodGet, Path: one, Rule: anyone, Query: base.NoQuery, Handler: showImageMetadata},
+		{Method: http.MethodGet, Path: one, Rule: anyone, Query: base.NoQuery, Handler: s.showImageMetadata},
 		{Method: http.MethodPut, Path: one, Rule: anyone, Body: metaSchema, Handler: s.updateImageMetadata},
 		{Method: http.MethodDelete, Path: one, Rule: anyone, Status: http.StatusNoContent, Handler: s.deleteImageMetadata},
 	})
 }
 
-func listImageMetadata(r *httpapi.Request) (any, error) {
-	i, err := findImage(r, r.Vars["image_id"])
+func (s *service) listImageMetadata(r *httpapi.Request) (any, error) {
+	i, err := s.Images.Show(r, r.Vars["image_id"])
 	if err != nil {
 		return nil, err
 	}
 	return map[string]any{"metadata": imageMetadata(i)}, nil
 }
 
-func showImageMetadata(r *httpapi.Request) (any, error) {
-	i, err := findImage(r, r.Vars["image_id"])
+func (s *service) showImageMetadata(r *httpapi.Request) (any, error) {
+	i, err := s.Images.Show(r, r.Vars["image_id"])
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func checkProperties(r *httpapi.Request, i *structs.Image, now map[string]string
 	if limit >= 0 && int64(len(now)) > limit {
 		return httpapi.Forbidden("Image metadata limit exceeded")
 	}
-	size, allowed := 0, owns(r, i)
+	size, allowed := 0, r.Sees(i.ProjectID)
 	for k, v := range now {
 		size += len(k) + len(v)
 		old, had := i.Properties[k]
@@ -85,7 +85,7 @@ func checkProperties(r *httpapi.Request, i *structs.Image, now map[string]string
 
 // changeProperties edits the properties of the image that the path names and returns them. Who may see the image but not change it gets 403.
 func (s *service) changeProperties(r *httpapi.Request, edit func(map[string]string) error) (map[string]string, error) {
-	i, err := findImage(r, r.Vars["image_id"])
+	i, err := s.Images.Show(r, r.Vars["image_id"])
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +95,7 @@ func (s *service) changeProperties(r *httpapi.Request, edit func(map[string]stri
 	}
 	limit := rd.QuotaLimits(r.Token.ProjectID).MetadataItems
 	var now map[string]string
-	err = s.changeImage(r.Context(), r.Core, i.ID, func(i *structs.Image) error {
+	err = s.Images.Change(r, i.ID, func(i *structs.Image) error {
 		if now = maps.Clone(i.Properties); now == nil {
 			now = map[string]string{}
 		}

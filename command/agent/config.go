@@ -77,6 +77,9 @@ type IdentityConfig struct {
 	InactiveDays        *int    `hcl:"disable_user_account_days_inactive,optional"` // 0: never
 	ChangeAtFirstUse    *bool   `hcl:"change_password_upon_first_use,optional"`
 	MaxProjectDepth     *int    `hcl:"max_project_tree_depth,optional"`
+	SignatureTTL        *string `hcl:"credential_auth_ttl,optional"`     // of requests that are signed with access keys
+	MaxRedelegations    *int    `hcl:"max_redelegation_count,optional"`  // of trusts; 0: none is handed on
+	ReceiptTTL          *string `hcl:"receipt_expiration,optional"`      // of a login that has shown one of several things
 	HashRounds          *int    `hcl:"password_hash_rounds,optional"`    // bcrypt's cost
 	ChecksAtOnce        *int    `hcl:"password_checks_at_once,optional"` // 0: half of the processors
 }

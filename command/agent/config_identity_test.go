@@ -17,16 +17,39 @@ import (
 func TestIdentityOptions(t *testing.T) {
 	t.Parallel()
 	o := IdentityRuntime{LockoutFailures: 1, LockoutDuration: time.Second, PasswordExpiresDays: 2, MinimumPasswordAge: 3, UniquePasswords: 4, PasswordRegex: "a", PasswordRegexWords: "b",
-		InactiveDays: 5, ChangeAtFirstUse: true, MaxProjectDepth: 6, HashRounds: bcrypt.MinCost + 1, ChecksAtOnce: 7}.Options()
+		InactiveDays: 5, ChangeAtFirstUse: true, MaxProjectDepth: 6, HashRounds: bcrypt.MinCost + 1, ChecksAtOnce: 7,
+		SignatureTTL: 8 * time.Second, MaxRedelegations: 9, ReceiptTTL: 10 * time.Second}.Options()
 	assert.Equal(t, idbase.Security{LockoutFailures: 1, LockoutDuration: time.Second, PasswordExpiresDays: 2, MinimumAgeDays: 3, UniquePasswords: 4, PasswordRegex: "a", PasswordRegexWords: "b",
 		InactiveDays: 5, ChangeAtFirstUse: true}, o.Security)
 	for i := range reflect.TypeFor[idbase.Security]().NumField() {
 		assert.False(t, reflect.ValueOf(o.Security).Field(i).IsZero(), "a setting that no key sets")
 	}
 	assert.Equal(t, 6, o.MaxProjectDepth)
+	assert.Equal(t, []any{8 * time.Second, 9, 10 * time.Second}, []any{o.SignatureTTL, *o.MaxRedelegations, o.ReceiptTTL})
+	none := IdentityRuntime{}.Options().WithDefaults()
+	assert.Zero(t, *none.MaxRedelegations, "0 is none at all, and not the default")
 	hash, err := o.Passwords.Hash(t.Context(), "x")
 	assert.NoError(t, err)
 	assert.Equal(t, bcrypt.MinCost+1, idbase.UsualCost(hash))
+}
+
+func TestLivesThatAreNone(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := writeFile(t, dir, "agent.hcl", `data_dir = "DIR/data"
+server {
+  enabled = true
+  bootstrap_expect = 1
+  identity {
+    credential_auth_ttl    = "15"
+    max_redelegation_count = -1
+    receipt_expiration     = "25h"
+  }
+}`)
+	_, problems := load(t, "-config", path)
+	for _, want := range []string{`server.identity.credential_auth_ttl: "15" is no duration`, "server.identity.max_redelegation_count: -1 is too small", "server.identity.receipt_expiration: 25h0m0s is too long"} {
+		require.Contains(t, problems.Error(), want)
+	}
 }
 
 func TestKeystoneProblems(t *testing.T) {

@@ -11,6 +11,9 @@ import (
 // maxHashRounds bounds the cost of a password: one of 16 takes seconds, and whoever logs in waits for it.
 const maxHashRounds = 16
 
+// maxReceiptTTL bounds the life of receipts, as in Keystone.
+const maxReceiptTTL = 24 * time.Hour
+
 func (r *resolver) identity() {
 	c, out, path := r.config.Server.Identity, &r.rt.Server.Identity, "server.identity."
 	switch mode := value(c.Mode, "builtin"); mode {
@@ -29,6 +32,12 @@ func (r *resolver) identity() {
 	out.InactiveDays = r.days(path+"disable_user_account_days_inactive", c.InactiveDays)
 	out.ChangeAtFirstUse = value(c.ChangeAtFirstUse, false)
 	out.MaxProjectDepth = r.atLeast(path+"max_project_tree_depth", c.MaxProjectDepth, 5, 1)
+	out.SignatureTTL = r.duration(path+"credential_auth_ttl", c.SignatureTTL, idbase.DefaultSignatureTTL, time.Second)
+	out.MaxRedelegations = r.atLeast(path+"max_redelegation_count", c.MaxRedelegations, idbase.DefaultMaxRedelegations, 0)
+	out.ReceiptTTL = r.duration(path+"receipt_expiration", c.ReceiptTTL, idbase.DefaultReceiptTTL, time.Second)
+	if out.ReceiptTTL > maxReceiptTTL {
+		r.refuse(path+"receipt_expiration", "%s is too long: it is for one who is about to log in; %s or less is right", out.ReceiptTTL, maxReceiptTTL)
+	}
 	out.HashRounds = r.atLeast(path+"password_hash_rounds", c.HashRounds, bcrypt.DefaultCost, bcrypt.MinCost)
 	if out.HashRounds > maxHashRounds {
 		r.refuse(path+"password_hash_rounds", "%d is too large: every login would wait for it; %d to %d is right", out.HashRounds, bcrypt.MinCost, maxHashRounds)
@@ -58,6 +67,7 @@ func (r *resolver) days(path string, number *int) int {
 // Options are those of the Identity API.
 func (i IdentityRuntime) Options() idbase.Options {
 	return idbase.Options{Passwords: idbase.NewPasswords(i.HashRounds, i.ChecksAtOnce, 0), MaxProjectDepth: i.MaxProjectDepth,
+		SignatureTTL: i.SignatureTTL, MaxRedelegations: &i.MaxRedelegations, ReceiptTTL: i.ReceiptTTL,
 		Security: idbase.Security{LockoutFailures: i.LockoutFailures, LockoutDuration: i.LockoutDuration, PasswordExpiresDays: i.PasswordExpiresDays,
 			MinimumAgeDays: i.MinimumPasswordAge, UniquePasswords: i.UniquePasswords, PasswordRegex: i.PasswordRegex, PasswordRegexWords: i.PasswordRegexWords,
 			InactiveDays: i.InactiveDays, ChangeAtFirstUse: i.ChangeAtFirstUse}}

@@ -87,6 +87,9 @@ type IdentityRuntime struct {
 	InactiveDays        int           `json:"disable_user_account_days_inactive"`
 	ChangeAtFirstUse    bool          `json:"change_password_upon_first_use"`
 	MaxProjectDepth     int           `json:"max_project_tree_depth"`
+	SignatureTTL        time.Duration `json:"credential_auth_ttl"`
+	MaxRedelegations    int           `json:"max_redelegation_count"`
+	ReceiptTTL          time.Duration `json:"receipt_expiration"`
 	HashRounds          int           `json:"password_hash_rounds"`
 	ChecksAtOnce        int           `json:"password_checks_at_once"`
 }

@@ -2,6 +2,7 @@ package state
 
 import (
 	"iter"
+	"maps"
 
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 )
@@ -70,6 +71,23 @@ func (r Reader) limits(service string, value func(*structs.RegisteredLimit) (int
 			out = map[string]int64{}
 		}
 		out[l.Resource] = n
+	}
+	return out
+}
+
+// ImageLimits returns the limits of a project's images: its own of the Image service's resources, the registered ones (Keystone's unified limits), and what the
+// settings say for the rest.
+func (r Reader) ImageLimits(p structs.ProjectID, settings structs.ImageLimits) structs.ImageLimits {
+	out := structs.ImageLimits{}
+	maps.Copy(out, settings)
+	unified := r.RegisteredDefaults(structs.ImageServiceID)
+	if p != "" && unified != nil { // "" is no project: what has it are the limits of domains
+		maps.Copy(unified, r.ProjectLimits(structs.ImageServiceID, p))
+	}
+	for _, name := range structs.ImageLimitNames {
+		if n, is := unified[name]; is {
+			out[name] = n
+		}
 	}
 	return out
 }

@@ -34,5 +34,8 @@ func OwnServiceID(typ, name string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// ComputeServiceID is the id of the Compute service of this binary, whose registered limits are its quotas.
-var ComputeServiceID = OwnServiceID("compute", "nova")
+// The ids of services of this binary whose registered limits hold here: those of Compute are its quotas, those of Image are its limits.
+var (
+	ComputeServiceID = OwnServiceID("compute", "nova")
+	ImageServiceID   = OwnServiceID("image", "glance")
+)

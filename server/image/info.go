@@ -42,8 +42,8 @@ func (s *service) stores(more func(object, store.Info)) []object {
 }
 
 // limits are what a project's images may come to.
-func (s *service) limits(_ state.Reader, _ structs.ProjectID) structs.ImageLimits {
-	return s.opts.Limits
+func (s *service) limits(rd state.Reader, p structs.ProjectID) structs.ImageLimits {
+	return rd.ImageLimits(p, s.opts.Limits)
 }
 
 // usage answers GET /v2/info/usage.

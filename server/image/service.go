@@ -26,7 +26,7 @@ type Options struct {
 	// MaxProperties, MaxTags and MaxMembers bound an image's; 0 is 128 each, below 0 there is no bound (image_property_quota, image_tag_quota,
 	// image_member_quota).
 	MaxProperties, MaxTags, MaxMembers int
-	// Limits are those of every project; nil is none.
+	// Limits are those of every project that Keystone's limits say nothing of; nil is none.
 	Limits structs.ImageLimits
 	// UploadIdle is how long an upload may bring no byte before it is given up; 0 is 5 minutes.
 	UploadIdle time.Duration
@@ -54,7 +54,7 @@ func NewImports(o Options) *importer.Engine {
 	defaults(&o)
 	limits := o.Limits
 	return importer.New(importer.Options{Logger: o.Logger, Stores: o.Stores, Fetch: o.Fetch, MaxSize: o.MaxSize,
-		Limits: func(state.Reader, structs.ProjectID) structs.ImageLimits { return limits }})
+		Limits: func(rd state.Reader, p structs.ProjectID) structs.ImageLimits { return rd.ImageLimits(p, limits) }})
 }
 
 // service holds what the handlers share.

@@ -107,6 +107,9 @@ server {
     disable_user_account_days_inactive = 60
     change_password_upon_first_use     = true
     max_project_tree_depth             = 7
+    credential_auth_ttl                = "20m"
+    max_redelegation_count             = 2
+    receipt_expiration                 = "10m"
     password_hash_rounds               = 11
     password_checks_at_once            = 2
   }

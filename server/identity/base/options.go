@@ -9,8 +9,13 @@ import (
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 )
 
-// DefaultTokenTTL is how long a token lives when Options say nothing.
-const DefaultTokenTTL = 12 * time.Hour
+// What holds when Options say nothing of it.
+const (
+	DefaultTokenTTL         = 12 * time.Hour
+	DefaultSignatureTTL     = 15 * time.Minute
+	DefaultMaxRedelegations = 3
+	DefaultReceiptTTL       = 5 * time.Minute
+)
 
 // DefaultDomain is the id of the one domain that a new cluster has; its name is Default.
 const DefaultDomain structs.DomainID = "default"
@@ -25,11 +30,21 @@ type Options struct {
 	Now       func() time.Time // nil: time.Now
 	// MaxProjectDepth is how deep projects may lie below each other, the domain not counted (Keystone's max_project_tree_depth); 0 is 5.
 	MaxProjectDepth int
+	// SignatureTTL is how long after its time a request that was signed with access keys holds (Keystone's [credential] auth_ttl); 0: DefaultSignatureTTL.
+	SignatureTTL time.Duration
+	// MaxRedelegations is how often a trust may be handed on (Keystone's [trust] max_redelegation_count): 0 not at all, nil DefaultMaxRedelegations.
+	MaxRedelegations *int
+	// ReceiptTTL is how long whoever has shown one of several things has to show the next (Keystone's [receipt] expiration); 0: DefaultReceiptTTL.
+	ReceiptTTL time.Duration
 }
 
 // WithDefaults fills in what was left out.
 func (o Options) WithDefaults() Options {
 	o.TokenTTL, o.MaxProjectDepth = cmp.Or(o.TokenTTL, DefaultTokenTTL), cmp.Or(o.MaxProjectDepth, 5)
+	o.SignatureTTL, o.ReceiptTTL = cmp.Or(o.SignatureTTL, DefaultSignatureTTL), cmp.Or(o.ReceiptTTL, DefaultReceiptTTL)
+	if o.MaxRedelegations == nil {
+		o.MaxRedelegations = new(DefaultMaxRedelegations)
+	}
 	if o.Passwords == nil {
 		o.Passwords = NewPasswords(0, 0, 0)
 	}

@@ -14,10 +14,8 @@ import (
 	"github.com/kilonova-cloud/kilonova/server/identity/token"
 )
 
-const (
-	signatureLife = 15 * time.Minute // Keystone's [credential] auth_ttl
-	clockSkew     = 5 * time.Minute  // how far a signer's clock may be ahead
-)
+// clockSkew is how far a signer's clock may be ahead.
+const clockSkew = 5 * time.Minute
 
 // signed is a request that somebody signed with a user's keys, as the service that got it tells of it.
 type signed struct {
@@ -55,11 +53,11 @@ func readSigned(r *httpapi.Request) (*signed, error) {
 	return nil, errUnauthorized
 }
 
-// matches checks a request of versions 2 and 4. Some clients sign without the port that the request came to.
-func (q *signed) matches(secret string, now time.Time) bool {
+// matches checks a request of versions 2 and 4, which holds for a life from its time on. Some clients sign without the port that the request came to.
+func (q *signed) matches(secret string, now time.Time, life time.Duration) bool {
 	req := awssign.Request{Verb: q.Verb, Host: q.Host, Path: q.Path, Params: q.Params, Headers: q.Headers, BodyHash: q.BodyHash}
 	want, at, err := awssign.Sign(secret, req)
-	if err != nil || !at.IsZero() && (now.Sub(at) > signatureLife || at.Sub(now) > clockSkew) {
+	if err != nil || !at.IsZero() && (now.Sub(at) > life || at.Sub(now) > clockSkew) {
 		return false
 	}
 	if awssign.Equal(want, q.Signature) {
@@ -86,7 +84,7 @@ func (q *signed) matchesS3(secret string) bool {
 
 // ec2Token is POST /ec2tokens: a service asks for the token of who signed a request.
 func (s *service) ec2Token(r *httpapi.Request) (any, error) {
-	text, body, err := s.signedToken(r, func(q *signed, secret string) bool { return q.matches(secret, s.opts.Now()) })
+	text, body, err := s.signedToken(r, func(q *signed, secret string) bool { return q.matches(secret, s.opts.Now(), s.opts.SignatureTTL) })
 	if err != nil {
 		return nil, err
 	}

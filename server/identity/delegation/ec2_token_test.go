@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+	"github.com/kilonova-cloud/kilonova/server/identity/base"
 	"github.com/kilonova-cloud/kilonova/server/identity/delegation/awssign"
 	"github.com/kilonova-cloud/kilonova/server/identity/identitytest"
 )
@@ -107,6 +108,21 @@ func TestEC2Tokens(t *testing.T) {
 	assert.Equal(t, 401, c.ec2("", "credentials", signedV2(access, secret, "cloud", now)).Status)
 	c.set(ann, func(u *structs.User) { u.Enabled = false })
 	assert.Equal(t, 401, c.ec2(service, "credentials", signedV2(access, secret, "cloud", now)).Status, "disabled")
+}
+
+// What was signed holds for as long as the operator says, with either version.
+func TestLifeOfSignatures(t *testing.T) {
+	t.Parallel()
+	c := newCloudWith(t, base.Options{SignatureTTL: 2 * time.Minute})
+	access, secret := c.keys(ann, c.on(ann))
+	for age, want := range map[time.Duration]int{2 * time.Minute: 200, 2*time.Minute + time.Second: 401} {
+		at := c.Now().Truncate(time.Second).Add(-age)
+		if c.Now().Sub(at) > age && want == 200 { // times are signed in whole seconds
+			at = at.Add(time.Second)
+		}
+		assert.Equal(t, want, c.ec2(c.on(svc), "credentials", signedV2(access, secret, "cloud", at)).Status, "%s, v2", age)
+		assert.Equal(t, want, c.ec2(c.on(svc), "credentials", signedV4(access, secret, at)).Status, "%s, v4", age)
+	}
 }
 
 func TestS3Tokens(t *testing.T) {

@@ -13,9 +13,6 @@ import (
 	"github.com/kilonova-cloud/kilonova/server/identity/base"
 )
 
-// maxRedelegations is how often a trust may be handed on (Keystone's max_redelegation_count).
-const maxRedelegations = 3
-
 var trustKnown = []string{"id", "trustor_user_id", "trustee_user_id", "impersonation", "project_id", "remaining_uses", "expires_at", "allow_redelegation", "redelegation_count",
 	"redelegated_trust_id", "roles", "roles_links", "deleted_at"}
 
@@ -135,16 +132,22 @@ func (s *service) deleteTrust(r *httpapi.Request) (any, error) {
 	return nil, err
 }
 
-// madeWith reports whether a trust was handed on from another.
+// madeWith reports whether a trust was handed on from another. Each of a chain is handed on less often than that before it, so chains end.
 func madeWith(st state.Reader, t *structs.Trust, id string) bool {
-	for range maxRedelegations + 1 {
-		if t == nil || t.RedelegatedID == "" {
-			return false
-		}
+	for ; t != nil && t.RedelegatedID != ""; t = st.Trust(t.RedelegatedID) {
 		if t.RedelegatedID == id {
 			return true
 		}
-		t = st.Trust(t.RedelegatedID)
+	}
+	return false
+}
+
+// tooOften reports whether a trust, or one that it was made with, was to be handed on more often than any may be now.
+func (s *service) tooOften(st state.Reader, t *structs.Trust) bool {
+	for ; t != nil; t = st.Trust(t.RedelegatedID) {
+		if t.Redelegations > *s.opts.MaxRedelegations {
+			return true
+		}
 	}
 	return false
 }
@@ -238,13 +241,13 @@ func (s *service) fill(st state.Reader, caller *httpapi.Token, in *trustRequest,
 	}
 	again := in.Allow != nil && *in.Allow && (in.Count == nil || *in.Count != 0)
 	if again {
-		if in.Count != nil && *in.Count > maxRedelegations {
+		if in.Count != nil && *in.Count > *s.opts.MaxRedelegations {
 			return errForbidden
 		}
 		if t.RemainingUses != nil {
 			return httpapi.BadRequest("remaining_uses must not be set if redelegation is allowed")
 		}
-		t.Redelegations = maxRedelegations
+		t.Redelegations = *s.opts.MaxRedelegations
 		if in.Count != nil {
 			t.Redelegations = *in.Count
 		}
@@ -266,7 +269,7 @@ func (s *service) fill(st state.Reader, caller *httpapi.Token, in *trustRequest,
 	if t.ExpiresAt.IsZero() {
 		t.ExpiresAt = from.ExpiresAt
 	}
-	if !fsm.HandsOn(from, t) {
+	if s.tooOften(st, from) || !fsm.HandsOn(from, t) {
 		return errForbidden
 	}
 	return nil

@@ -1,6 +1,7 @@
 package delegation_test
 
 import (
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -10,7 +11,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
+	"github.com/kilonova-cloud/kilonova/server/identity/base"
 )
 
 func TestTrusts(t *testing.T) {
@@ -189,4 +192,50 @@ func TestRedelegation(t *testing.T) {
 		assert.Nil(t, c.rolesOf(demos))
 		c.Want(404, "GET", "/OS-TRUST/trusts/"+third, c.AdminToken(), "")
 	}
+}
+
+// The operator says how often trusts may be handed on, also those that were made when it was more often.
+func TestMaxRedelegations(t *testing.T) {
+	t.Parallel()
+	again := func(count string) string { return `"allow_redelegation":true` + count }
+	for most, want := range map[int]struct {
+		status int // of one that asks for four
+		made   int
+	}{0: {403, 0}, 1: {403, 1}, 5: {201, 5}} {
+		c := newCloudWith(t, base.Options{MaxRedelegations: &most})
+		assert.Equal(t, want.status, c.trust(c.on(ann), ann, bob, true, roles("member"), again(`,"redelegation_count":4`)).Status, most)
+		a := c.trust(c.on(ann), ann, bob, true, roles("member"), again(""))
+		require.Equal(t, 201, a.Status, a.Body)
+		made := a.JSON(t)["trust"].(map[string]any)
+		assert.InDelta(t, want.made, made["redelegation_count"], 0, most)
+		bobs := c.token(byPassword(bob, password), trustScope(made["id"].(string)))
+		status := 201
+		if most == 0 {
+			status = 403
+		}
+		assert.Equal(t, status, c.trust(bobs, ann, cat, true, roles("member"), "").Status, most)
+	}
+
+	c := newCloudWith(t, base.Options{MaxRedelegations: new(int)})
+	old := structs.Trust{ID: "d0000000000000000000000000000001", TrustorID: ann, TrusteeID: bob, ProjectID: c.project, Impersonation: true, RoleIDs: []structs.RoleID{c.Role("member")}, Redelegations: 3}
+	_, err := fsm.TrustCreate.Propose(t.Context(), c.Core, &structs.TrustCreateRequest{Trust: old})
+	require.NoError(t, err)
+	bobs := c.token(byPassword(bob, password), trustScope(old.ID))
+	assert.Equal(t, 403, c.trust(bobs, ann, cat, true, roles("member"), "").Status, "it was made for more than may be now")
+}
+
+// A chain that is longer than trusts may be handed on now is known to its end.
+func TestLongChainsOfTrusts(t *testing.T) {
+	t.Parallel()
+	c := newCloudWith(t, base.Options{MaxRedelegations: new(int)})
+	var last string
+	for i := range 7 {
+		tr := structs.Trust{ID: fmt.Sprintf("d000000000000000000000000000000%d", i), TrustorID: ann, TrusteeID: bob, ProjectID: c.project, Impersonation: true,
+			RoleIDs: []structs.RoleID{c.Role("member")}, Redelegations: 7 - i, RedelegatedID: last}
+		_, err := fsm.TrustCreate.Propose(t.Context(), c.Core, &structs.TrustCreateRequest{Trust: tr})
+		require.NoError(t, err)
+		last = tr.ID
+	}
+	first := c.token(byPassword(bob, password), trustScope("d0000000000000000000000000000000"))
+	c.Want(204, "DELETE", "/OS-TRUST/trusts/"+last, first, "")
 }

@@ -40,23 +40,26 @@ func (s *service) listDomains(r *httpapi.Request) (any, error) {
 	return page(r, "domains", out)
 }
 
+// findDomain finds the domain of a request, and answers 404 for one that is not there.
+func findDomain(r *httpapi.Request, st state.Reader) (*structs.Domain, error) {
+	if d := st.Domain(structs.DomainID(r.Vars["id"])); d != nil {
+		return d, nil
+	}
+	return nil, base.NotFound("domain", r.Vars["id"])
+}
+
 func (s *service) showDomain(r *httpapi.Request) (any, error) {
-	st, err := base.Read(r)
-	if err != nil {
-		return nil, err
-	}
-	d := st.Domain(structs.DomainID(r.Vars["id"]))
-	what := target()
-	if d != nil {
-		what = target("target.domain.id", string(d.ID))
-	}
-	if err := r.Judge(what); err != nil {
-		return nil, err
-	}
-	if d == nil {
-		return nil, base.NotFound("domain", r.Vars["id"])
-	}
-	return map[string]any{"domain": base.ViewDomain(r, d)}, nil
+	return base.Show(r, "domain", func(st state.Reader) (*structs.Domain, error) {
+		d, err := findDomain(r, st)
+		what := target()
+		if d != nil {
+			what = target("target.domain.id", string(d.ID))
+		}
+		if err := r.Judge(what); err != nil {
+			return nil, err
+		}
+		return d, err
+	}, base.ViewDomain)
 }
 
 // hexID is what ids are that are made here: explicit ones have no other form.
@@ -74,6 +77,7 @@ func (s *service) createDomain(r *httpapi.Request) (any, error) {
 	case !hexID.MatchString(id):
 		return nil, httpapi.BadRequest("Domain ID does not conform to required UUID format.")
 	}
+	delete(f, "explicit_domain_id") // it is the id, and no field of its own
 	d, err := s.makeDomain(r, structs.DomainID(id), f)
 	if err != nil {
 		return nil, err
@@ -102,7 +106,7 @@ func fillDomain(d *structs.Domain, f fields) error {
 		d.Tags = f.tags("tags")
 	}
 	d.Enabled, d.Immutable = f.flag("enabled", d.Enabled), f.immutable(d.Immutable)
-	d.Extra, err = base.ExtraOf(d.Extra, f, "id", "name", "description", "enabled", "tags", "options", "explicit_domain_id", "domain_id", "parent_id", "is_domain")
+	d.Extra, err = base.ExtraOf(d.Extra, f, "id", "name", "description", "enabled", "tags", "options", "domain_id", "parent_id", "is_domain")
 	return err
 }
 
@@ -111,42 +115,35 @@ func (s *service) updateDomain(r *httpapi.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := base.Change(r, func(st state.Reader) (*structs.Domain, error) {
-		d := st.Domain(structs.DomainID(r.Vars["id"]))
-		if d == nil {
-			return nil, base.NotFound("domain", r.Vars["id"])
-		}
-		return s.changeDomain(r, d, f)
-	})
-	if err != nil {
-		return nil, err
-	}
-	return map[string]any{"domain": base.ViewDomain(r, d)}, nil
+	return base.Edit(r, "domain", of(r, findDomain), func(_ state.Reader, d *structs.Domain) error { return s.changeDomain(d, f) }, writeDomain(r), base.ViewDomain)
 }
 
-// changeDomain writes a domain with what a body says. Disabling it ends the tokens of all who are in it.
-func (s *service) changeDomain(r *httpapi.Request, old *structs.Domain, f fields) (*structs.Domain, error) {
-	if old.Immutable == structs.Yes && !f.thaws() {
-		return nil, base.Immutable("domain", string(old.ID), false)
+// changeDomain changes a domain as a body says. Disabling it ends the tokens of all who are in it.
+func (s *service) changeDomain(d *structs.Domain, f fields) error {
+	if d.Immutable == structs.Yes && !f.thaws() {
+		return base.Immutable("domain", string(d.ID), false)
 	}
-	d := *old
-	if err := fillDomain(&d, f); err != nil {
-		return nil, err
+	was := d.Enabled
+	if err := fillDomain(d, f); err != nil {
+		return err
 	}
-	if old.Enabled && !d.Enabled {
+	if was && !d.Enabled {
 		d.TokensFrom = s.o.Time()
 	}
-	return fsm.DomainWrite.Propose(r.Context(), r.Core, &structs.DomainWriteRequest{Domain: d, Index: old.ModifyIndex})
+	return nil
+}
+
+func writeDomain(r *httpapi.Request) func(structs.Domain, uint64) error {
+	return func(d structs.Domain, index uint64) error {
+		_, err := fsm.DomainWrite.Propose(r.Context(), r.Core, &structs.DomainWriteRequest{Domain: d, Index: index})
+		return err
+	}
 }
 
 func (s *service) deleteDomain(r *httpapi.Request) (any, error) {
-	st, err := base.Read(r)
+	_, d, err := found(r, findDomain)
 	if err != nil {
 		return nil, err
-	}
-	d := st.Domain(structs.DomainID(r.Vars["id"]))
-	if d == nil {
-		return nil, base.NotFound("domain", r.Vars["id"])
 	}
 	return nil, dropDomain(r, d)
 }

@@ -62,6 +62,31 @@ func TestDomain(t *testing.T) {
 	}
 }
 
+// Only where a domain is made an id may be named for it, and it is not shown again. Elsewhere the word is one that the API does not know: it is kept and shown.
+func TestExplicitDomainID(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, base.Options{})
+	admin := w.AdminToken()
+	const own = "0123456789abcdef0123456789abcdef"
+	for body, says := range map[string]string{
+		`"explicit_domain_id": "0123456789ABCDEF0123456789ABCDEF"`: "Domain ID does not conform to required UUID format.",
+		`"explicit_domain_id": "0123456789abcdef"`:                 "Domain ID does not conform to required UUID format.",
+		`"explicit_domain_id": ""`:                                 "", `"explicit_domain_id": null`: "", `"explicit_domain_id": "bad!"`: "", `"explicit_domain_id": 1`: "",
+	} {
+		assert.Contains(t, message(t, w.Want(400, "POST", "/domains", admin, `{"domain": {"name": "own", `+body+`}}`)), says, body)
+	}
+	made := thing(t, w.Want(201, "POST", "/domains", admin, `{"domain": {"name": "own", "explicit_domain_id": "`+own+`"}}`), "domain")
+	assert.Equal(t, own, made["id"])
+	assert.NotContains(t, made, "explicit_domain_id")
+	assert.NotContains(t, thing(t, w.Want(200, "GET", "/domains/"+own, admin, ""), "domain"), "explicit_domain_id")
+
+	changed := thing(t, w.Want(200, "PATCH", "/domains/"+own, admin, `{"domain": {"explicit_domain_id": "a word!"}}`), "domain")
+	assert.Equal(t, []any{own, "a word!"}, []any{changed["id"], changed["explicit_domain_id"]})
+	project := thing(t, w.Want(201, "POST", "/projects", admin, `{"project": {"name": "other", "is_domain": true, "explicit_domain_id": "`+d1+`"}}`), "project")
+	assert.NotEqual(t, d1, project["id"])
+	assert.Equal(t, d1, project["explicit_domain_id"])
+}
+
 // Domains have no configuration of their own: reads say so as Keystone does, and writes are refused.
 func TestDomainConfig(t *testing.T) {
 	t.Parallel()

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/kilonova-cloud/kilonova/nomadlike/state"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
 	"github.com/kilonova-cloud/kilonova/server/httpapi/policy"
@@ -85,6 +86,14 @@ func (f fields) stays(key, value, message string) error {
 	return nil
 }
 
+// same refuses a change of who a thing is.
+func (f fields) same(id string, domain structs.DomainID) error {
+	if f.has("id") && f.text("id") != id {
+		return httpapi.BadRequest("Cannot change ID")
+	}
+	return f.stays("domain_id", string(domain), "Cannot change Domain ID")
+}
+
 // home is the domain that a new thing belongs to: the one that is named, else the one that the token is on, else the default one.
 func (f fields) home(r *httpapi.Request) structs.DomainID {
 	switch d := structs.DomainID(f.text("domain_id")); {
@@ -94,6 +103,22 @@ func (f fields) home(r *httpapi.Request) structs.DomainID {
 		return r.Token.DomainID
 	}
 	return base.DefaultDomain
+}
+
+// of has what is found for a request found in a state.
+func of[T any](r *httpapi.Request, find func(*httpapi.Request, state.Reader) (T, error)) func(state.Reader) (T, error) {
+	return func(st state.Reader) (T, error) { return find(r, st) }
+}
+
+// found finds what a request is about in the state of now.
+func found[T any](r *httpapi.Request, find func(*httpapi.Request, state.Reader) (T, error)) (state.Reader, T, error) {
+	st, err := base.Read(r)
+	if err != nil {
+		var zero T
+		return st, zero, err
+	}
+	v, err := find(r, st)
+	return st, v, err
 }
 
 // target is what a rule asks about, by attribute and value in turn.

@@ -63,15 +63,11 @@ func (s *service) listGroups(r *httpapi.Request) (any, error) {
 }
 
 func (s *service) showGroup(r *httpapi.Request) (any, error) {
-	return base.Show(r, "group", func(st state.Reader) (*structs.Group, error) { return findGroup(r, st) }, base.ViewGroup)
+	return base.Show(r, "group", of(r, findGroup), base.ViewGroup)
 }
 
 func (s *service) groupUsers(r *httpapi.Request) (any, error) {
-	st, err := base.Read(r)
-	if err != nil {
-		return nil, err
-	}
-	g, err := findGroup(r, st)
+	st, g, err := found(r, findGroup)
 	if err != nil {
 		return nil, err
 	}
@@ -129,35 +125,19 @@ func (s *service) updateGroup(r *httpapi.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	g, err := base.Change(r, func(st state.Reader) (*structs.Group, error) {
-		old, err := findGroup(r, st)
-		if err != nil {
-			return nil, err
+	return base.Edit(r, "group", of(r, findGroup), func(_ state.Reader, g *structs.Group) error {
+		if err := f.same(string(g.ID), g.DomainID); err != nil {
+			return err
 		}
-		if f.has("id") && f.text("id") != string(old.ID) {
-			return nil, httpapi.BadRequest("Cannot change ID")
-		}
-		if err := f.stays("domain_id", string(old.DomainID), "Cannot change Domain ID"); err != nil {
-			return nil, err
-		}
-		g := *old
-		if err := fillGroup(&g, f); err != nil {
-			return nil, err
-		}
-		return fsm.GroupWrite.Propose(r.Context(), r.Core, &structs.GroupWriteRequest{Group: g, Index: old.ModifyIndex})
-	})
-	if err != nil {
-		return nil, err
-	}
-	return map[string]any{"group": base.ViewGroup(r, g)}, nil
+		return fillGroup(g, f)
+	}, func(g structs.Group, index uint64) error {
+		_, err := fsm.GroupWrite.Propose(r.Context(), r.Core, &structs.GroupWriteRequest{Group: g, Index: index})
+		return err
+	}, base.ViewGroup)
 }
 
 func (s *service) deleteGroup(r *httpapi.Request) (any, error) {
-	st, err := base.Read(r)
-	if err != nil {
-		return nil, err
-	}
-	g, err := findGroup(r, st)
+	_, g, err := found(r, findGroup)
 	if err != nil {
 		return nil, err
 	}
@@ -188,11 +168,7 @@ func findMember(r *httpapi.Request, st state.Reader) (structs.Membership, error)
 }
 
 func (s *service) checkMember(r *httpapi.Request) (any, error) {
-	st, err := base.Read(r)
-	if err != nil {
-		return nil, err
-	}
-	m, err := findMember(r, st)
+	st, m, err := found(r, findMember)
 	if err == nil && st.Membership(m.UserID, m.GroupID) == nil {
 		err = httpapi.NotFound("User '%s' not found in group '%s'.", m.UserID, m.GroupID)
 	}
@@ -204,11 +180,7 @@ func (s *service) addMember(r *httpapi.Request) (any, error) { return nil, s.mem
 func (s *service) removeMember(r *httpapi.Request) (any, error) { return nil, s.member(r, true) }
 
 func (s *service) member(r *httpapi.Request, remove bool) error {
-	st, err := base.Read(r)
-	if err != nil {
-		return err
-	}
-	m, err := findMember(r, st)
+	_, m, err := found(r, findMember)
 	if err != nil {
 		return err
 	}

@@ -120,11 +120,7 @@ func tagged(r *httpapi.Request, tags []string) bool {
 }
 
 func (s *service) showProject(r *httpapi.Request) (any, error) {
-	st, err := base.Read(r)
-	if err != nil {
-		return nil, err
-	}
-	p, err := find(r, st)
+	st, p, err := found(r, find)
 	if err != nil {
 		return nil, err
 	}
@@ -243,13 +239,15 @@ func (s *service) changePlace(r *httpapi.Request, p place, f fields) (place, err
 	if f.flag("is_domain", p.domain != nil) != (p.domain != nil) {
 		return p, httpapi.BadRequest("Update of `is_domain` is not allowed.")
 	}
-	var err error
-	if p.domain != nil {
-		p.domain, err = s.changeDomain(r, p.domain, f)
-	} else {
-		p.project, err = s.changeProject(r, p.project, f)
+	if p.domain == nil {
+		changed, err := s.changeProject(r, p.project, f)
+		return place{project: changed}, err
 	}
-	return p, err
+	d := *p.domain
+	if err := s.changeDomain(&d, f); err != nil {
+		return p, err
+	}
+	return place{domain: &d}, writeDomain(r)(d, p.domain.ModifyIndex)
 }
 
 // changeProject writes a project with what a body says. Disabling it ends the tokens on it.
@@ -265,11 +263,7 @@ func (s *service) changeProject(r *httpapi.Request, old *structs.Project, f fiel
 }
 
 func (s *service) deleteProject(r *httpapi.Request) (any, error) {
-	st, err := base.Read(r)
-	if err != nil {
-		return nil, err
-	}
-	p, err := find(r, st)
+	_, p, err := found(r, find)
 	switch {
 	case err != nil:
 		return nil, err

@@ -33,9 +33,9 @@ func query(properties string) *httpapi.Schema {
 }
 
 var (
-	domainFields = `"properties": {"explicit_domain_id": @id, "name": @name64, "description": @text255, "enabled": @bool, "tags": @tags, "options": @options}`
-	domainNew    = one("domain", `"required": ["name"], `+domainFields)
-	domainChange = one("domain", `"minProperties": 1, `+domainFields)
+	domainFields = `"name": @name64, "description": @text255, "enabled": @bool, "tags": @tags, "options": @options}`
+	domainNew    = one("domain", `"required": ["name"], "properties": {"explicit_domain_id": @id, `+domainFields)
+	domainChange = one("domain", `"minProperties": 1, "properties": {`+domainFields)
 	domainQuery  = query(`"name": @name64, "enabled": @bool`)
 	configBody   = httpapi.MustSchema(`{"type": "object", "required": ["config"], "properties": {"config": {"type": "object"}}}`)
 

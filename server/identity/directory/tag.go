@@ -35,11 +35,7 @@ func viewTags(r *httpapi.Request, tags []string) any {
 }
 
 func (s *service) listTags(r *httpapi.Request) (any, error) {
-	st, err := base.Read(r)
-	if err != nil {
-		return nil, err
-	}
-	p, err := find(r, st)
+	_, p, err := found(r, find)
 	if err != nil {
 		return nil, err
 	}
@@ -49,11 +45,7 @@ func (s *service) listTags(r *httpapi.Request) (any, error) {
 func noTag(tag string) error { return base.NotFound("project tag", tag) }
 
 func (s *service) checkTag(r *httpapi.Request) (any, error) {
-	st, err := base.Read(r)
-	if err != nil {
-		return nil, err
-	}
-	p, err := find(r, st)
+	_, p, err := found(r, find)
 	if err == nil && !slices.Contains(p.tags(), r.Vars["tag"]) {
 		err = noTag(r.Vars["tag"])
 	}

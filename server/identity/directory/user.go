@@ -123,16 +123,12 @@ func expiryFilter(text string) (func(structs.Time) bool, error) {
 }
 
 func (s *service) showUser(r *httpapi.Request) (any, error) {
-	return base.Show(r, "user", func(st state.Reader) (*structs.User, error) { return findUser(r, st) }, s.viewUser)
+	return base.Show(r, "user", of(r, findUser), s.viewUser)
 }
 
 // userProjects are those that a user has a role on, disabled ones among them.
 func (s *service) userProjects(r *httpapi.Request) (any, error) {
-	st, err := base.Read(r)
-	if err != nil {
-		return nil, err
-	}
-	u, err := findUser(r, st)
+	st, u, err := found(r, findUser)
 	if err != nil {
 		return nil, err
 	}
@@ -152,11 +148,7 @@ func (s *service) userProjects(r *httpapi.Request) (any, error) {
 }
 
 func (s *service) userGroups(r *httpapi.Request) (any, error) {
-	st, err := base.Read(r)
-	if err != nil {
-		return nil, err
-	}
-	u, err := findUser(r, st)
+	st, u, err := found(r, findUser)
 	if err != nil {
 		return nil, err
 	}
@@ -313,33 +305,26 @@ func (s *service) updateUser(r *httpapi.Request) (any, error) {
 		return nil, err
 	}
 	var hash []byte // of the new password, made once
-	u, err := base.Change(r, func(st state.Reader) (*structs.User, error) {
-		old, err := findUser(r, st)
-		if err != nil {
-			return nil, err
+	return base.Edit(r, "user", of(r, findUser), func(st state.Reader, u *structs.User) error {
+		old := *u
+		if err := f.same(string(u.ID), u.DomainID); err != nil {
+			return err
 		}
-		if f.has("id") && f.text("id") != string(old.ID) {
-			return nil, httpapi.BadRequest("Cannot change ID")
-		}
-		if err := f.stays("domain_id", string(old.DomainID), "Cannot change Domain ID"); err != nil {
-			return nil, err
-		}
-		u := *old
-		if err := fillUser(st, &u, f); err != nil {
-			return nil, err
+		if err := fillUser(st, u, f); err != nil {
+			return err
 		}
 		if hash == nil {
+			var err error
 			if hash, err = s.newPassword(r, f); err != nil {
-				return nil, err
+				return err
 			}
 		}
-		s.changeUser(&u, old, f, hash)
-		return fsm.UserWrite.Propose(r.Context(), r.Core, &structs.UserWriteRequest{User: u, Index: old.ModifyIndex})
-	})
-	if err != nil {
-		return nil, err
-	}
-	return map[string]any{"user": s.viewUser(r, u)}, nil
+		s.changeUser(u, &old, f, hash)
+		return nil
+	}, func(u structs.User, index uint64) error {
+		_, err := fsm.UserWrite.Propose(r.Context(), r.Core, &structs.UserWriteRequest{User: u, Index: index})
+		return err
+	}, s.viewUser)
 }
 
 // changeUser does what an administrator's change of a user does beside its words: a new password and being disabled end its tokens, and one that is enabled
@@ -361,11 +346,7 @@ func (s *service) changeUser(u, old *structs.User, f fields, hash []byte) {
 }
 
 func (s *service) deleteUser(r *httpapi.Request) (any, error) {
-	st, err := base.Read(r)
-	if err != nil {
-		return nil, err
-	}
-	u, err := findUser(r, st)
+	_, u, err := found(r, findUser)
 	if err != nil {
 		return nil, err
 	}

@@ -9,10 +9,8 @@ import (
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
 	"github.com/kilonova-cloud/kilonova/server/identity/access"
 	"github.com/kilonova-cloud/kilonova/server/identity/base"
+	"github.com/kilonova-cloud/kilonova/server/identity/token"
 )
-
-// errNobody is the one answer to who does not prove to be the user: why is nobody's business.
-var errNobody = structs.Errorf(structs.KindUnauthorized, "The request you have made requires authentication.")
 
 // changePassword is a user's change of its own password, which it may do with the one of now and without a token: one that has expired can be changed.
 func (s *service) changePassword(r *httpapi.Request) (any, error) {
@@ -51,48 +49,31 @@ func (s *service) changePassword(r *httpapi.Request) (any, error) {
 	_, err = base.Change(r, func(st state.Reader) (*structs.User, error) {
 		old := access.EnabledUser(st, u.ID)
 		if old == nil || !bytes.Equal(old.PasswordHash, proven) { // another has changed it meanwhile
-			return nil, errNobody
+			return nil, base.ErrNobody
 		}
 		changed := *old
 		s.o.Security.Give(&changed, hash, now, true)
+		if !clears(old) {
+			changed.Failures, changed.FailedAt = old.Failures, old.FailedAt
+		}
 		return fsm.UserWrite.Propose(r.Context(), r.Core, &structs.UserWriteRequest{User: changed, Index: old.ModifyIndex})
 	})
 	return nil, err
 }
 
-// prove returns the user of a request when the password is its. Whoever is not there, disabled or locked out costs the same work as a wrong password, and a wrong
-// one counts towards being locked out.
+// prove returns the user of a request when the password is its, as at a login; one that has expired is, too.
 func (s *service) prove(r *httpapi.Request, st state.Reader, password string) (*structs.User, error) {
-	now, sec := s.o.Time(), &s.o.Security
-	u := access.EnabledUser(st, structs.UserID(r.Vars["id"]))
-	var hash []byte
-	locked := u != nil && sec.Locked(u, now)
-	if u != nil && !locked {
-		hash = u.PasswordHash
-	}
-	right, err := s.o.Passwords.Matches(r.Context(), hash, password, usualCost(st))
-	switch {
-	case err != nil:
+	u, now := st.User(structs.UserID(r.Vars["id"])), s.o.Time()
+	if err := s.o.Prove(r.Context(), r.Core, st, u, password, now); err != nil {
 		return nil, err
-	case u == nil || locked:
-		return nil, errNobody
-	case !right && sec.LockoutFailures > 0:
-		if _, err := fsm.UserLogin.Propose(r.Context(), r.Core, &structs.UserLoginRequest{ID: u.ID, At: now, Wrong: true, Anew: sec.Lapsed(u, now)}); err != nil {
+	}
+	if u.Failures > 0 && clears(u) && !s.o.Security.PasswordExpired(u, now) { // a new password clears the count; this is for one that is refused
+		if _, err := fsm.UserLogin.Propose(r.Context(), r.Core, &structs.UserLoginRequest{ID: u.ID, At: now}); err != nil {
 			return nil, err
 		}
-		return nil, errNobody
-	case !right || sec.Inactive(u, now):
-		return nil, errNobody
 	}
 	return u, nil
 }
 
-// usualCost is the cost of the hashes that there are: that of the first user that has one.
-func usualCost(st state.Reader) int {
-	for u := range st.Users() {
-		if c := base.UsualCost(u.PasswordHash); c > 0 {
-			return c
-		}
-	}
-	return 0
-}
+// clears reports whether its password alone ends the count of what was wrong. Of whom a login asks for more it does not: passcodes could be guessed at without end.
+func clears(u *structs.User) bool { return token.Suffices(u, "password") }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 	"github.com/kilonova-cloud/kilonova/server/identity/base"
+	"github.com/kilonova-cloud/kilonova/server/identity/identitytest"
 	"github.com/kilonova-cloud/kilonova/server/identity/token"
 )
 
@@ -242,6 +243,85 @@ func TestLockout(t *testing.T) {
 	w.Want(200, "PATCH", "/users/"+id, w.AdminToken(), `{"user": {"enabled": true}}`)
 	assert.Equal(t, true, enabled())
 	try(204, "one")
+}
+
+// Logins and changes of the password count wrong ones together, and a right one ends the count whatever becomes of the change.
+func TestWrongPasswordsCountTogether(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, base.Options{Security: base.Security{LockoutFailures: 3, LockoutDuration: time.Minute, PasswordRegex: "^[a-z]+$", PasswordRegexWords: "letters"}})
+	id := w.Make("users", "user", `{"name": "ann", "password": "one"}`)
+	failures := func() int { return w.Core.Stale().User(structs.UserID(id)).Failures }
+	try := func(want int, original, password string) {
+		t.Helper()
+		status, body := w.change(id, original, password)
+		require.Equal(t, want, status, body)
+	}
+	try(401, "x", "two")
+	require.Equal(t, 401, w.login(t, id, "x"))
+	require.Equal(t, 2, failures())
+	try(400, "one", "2") // right, but what it is to become is not
+	require.Zero(t, failures(), "a right one clears the count, as at a login")
+	try(401, "x", "two")
+	try(401, "x", "2")
+	try(401, "x", "two")
+	require.Equal(t, 3, failures())
+	require.Equal(t, 401, w.login(t, id, "one"), "locked out of logins, too")
+	try(401, "one", "two")
+	require.Equal(t, 401, w.login(t, id, "x"))
+	try(401, "x", "two")
+	require.Equal(t, 3, failures(), "who is locked out does not make it longer")
+	w.Pass(time.Minute)
+	try(401, "x", "two")
+	require.Equal(t, 1, failures(), "a new count")
+	try(204, "one", "two")
+	require.Equal(t, 201, w.login(t, id, "two"))
+}
+
+// Of whom a login asks for more than the password, the password alone clears no count: passcodes could be guessed at without end.
+func TestChangesClearNoPasscodes(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, base.Options{Security: base.Security{LockoutFailures: 3, PasswordRegex: "^[a-z]+$", PasswordRegexWords: "letters"}})
+	id := w.Make("users", "user", `{"name": "ann", "password": "one", "options": {"multi_factor_auth_enabled": true, "multi_factor_auth_rules": [["password", "totp"]]}}`)
+	failures := func() int { return w.Core.Stale().User(structs.UserID(id)).Failures }
+	for range 2 {
+		w.Want(401, "POST", "/auth/tokens", "", `{"auth":{"identity":{"methods":["totp"],"totp":{"user":{"id":"`+id+`","passcode":"000000"}}}}}`)
+	}
+	status, body := w.change(id, "one", "1")
+	require.Equal(t, 400, status, body)
+	require.Equal(t, 2, failures())
+	status, body = w.change(id, "one", "two")
+	require.Equal(t, 204, status, body)
+	require.Equal(t, 2, failures())
+	w.Want(200, "PATCH", "/users/"+id, w.AdminToken(), `{"user": {"password": "three"}}`)
+	require.Zero(t, failures(), "an administrator's new password ends it")
+}
+
+// Whoever may not change a password gets the same answer for the same work, whyever: one comparison, and one write where wrong passwords are counted.
+func TestChangesThatAreRefusedLookAlike(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, base.Options{Security: base.Security{LockoutFailures: 3, InactiveDays: 1}})
+	user := func(id structs.UserID, f func(*structs.User)) {
+		u := w.Demo
+		u.ID, u.Name, u.CreatedAt = id, string(id), structs.TimeOf(w.Now())
+		f(&u)
+		w.Upsert(&structs.IdentityUpsertRequest{Users: []structs.User{u}})
+	}
+	user("right", func(*structs.User) {})
+	user("off", func(u *structs.User) { u.Enabled = false })
+	user("locked", func(u *structs.User) { u.Failures = 3 })
+	user("idle", func(u *structs.User) { u.ActiveAt = structs.TimeOf(w.Now().Add(-72 * time.Hour)) })
+	user("bare", func(u *structs.User) { u.PasswordHash = nil })
+	_, want := w.change("nobody", identitytest.DemoPassword, "new")
+	for id, password := range map[string]string{"right": "wr0ng", "nobody": identitytest.DemoPassword, "off": identitytest.DemoPassword, "locked": identitytest.DemoPassword,
+		"idle": identitytest.DemoPassword, "bare": identitytest.DemoPassword} {
+		work, before := 0, w.Core.Stale().Index()
+		w.Passwords.Observe = func(int) { work++ }
+		status, body := w.change(id, password, "new")
+		assert.Equal(t, 401, status, id)
+		assert.Equal(t, want, body, id)
+		assert.Equal(t, 1, work, id)
+		assert.Equal(t, before+1, w.Core.Stale().Index(), id)
+	}
 }
 
 func TestUserFilters(t *testing.T) {

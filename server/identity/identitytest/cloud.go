@@ -41,6 +41,8 @@ type Cloud struct {
 	Handler http.Handler
 	Admin   structs.User // admin on the project admin and on the system
 	Demo    structs.User // member on the project demo
+	// Passwords are the service's.
+	Passwords *base.Passwords
 
 	mu    sync.Mutex
 	clock time.Time
@@ -56,7 +58,8 @@ func New(t testing.TB, o base.Options) *Cloud {
 	c.Upsert(req)
 	_, err = fsm.TokenKeyRotate.Propose(t.Context(), c.Core, &structs.TokenKeyRotateRequest{Key: nomadlike.NewTokenKey(structs.TimeOf(c.clock))})
 	require.NoError(t, err)
-	o.Now, o.Passwords = c.Now, base.NewPasswords(bcrypt.MinCost, 0, 0)
+	c.Passwords = base.NewPasswords(bcrypt.MinCost, 0, 0)
+	o.Now, o.Passwords = c.Now, c.Passwords
 	if o.TokenTTL == 0 {
 		o.TokenTTL = time.Hour
 	}

@@ -1,5 +1,5 @@
 // Package limit is Keystone's unified limits: what a resource of a service is limited to by default, and what a project or a domain has instead. Compute's quotas
-// read those of its own resources.
+// and Image's limits read those of their own resources.
 package limit
 
 import (

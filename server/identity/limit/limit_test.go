@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 	"github.com/kilonova-cloud/kilonova/server/identity/base"
 	"github.com/kilonova-cloud/kilonova/server/identity/catalog"
 	"github.com/kilonova-cloud/kilonova/server/identity/identitytest"
@@ -20,6 +21,7 @@ func TestGophercloud(t *testing.T) {
 	t.Parallel()
 	w := identitytest.New(t, base.Options{})
 	c, ctx, compute := w.Client(nil), t.Context(), catalog.ServiceID(base.Compute)
+	assert.Equal(t, []string{structs.ComputeServiceID, structs.ImageServiceID}, []string{compute, catalog.ServiceID(base.Image)}, "the services that read limits are those of the catalog")
 	model, err := limits.GetEnforcementModel(ctx, c).Extract()
 	require.NoError(t, err)
 	assert.Equal(t, "flat", model.Name)

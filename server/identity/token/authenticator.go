@@ -12,10 +12,11 @@ import (
 	"github.com/kilonova-cloud/kilonova/nomadlike/state"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
+	"github.com/kilonova-cloud/kilonova/server/identity/base"
 )
 
 // errInvalid is the one answer to every token that does not hold: why is nobody's business.
-var errInvalid = structs.Errorf(structs.KindUnauthorized, "The request you have made requires authentication.")
+var errInvalid = base.ErrNobody
 
 // ready refuses while a state holds no users: what cannot be found in it may well be right. A server is there from its first start until it
 // has heard from a leader, and every server until the cluster's administrator is made.

@@ -40,6 +40,7 @@ type world struct {
 
 	passwords *base.Passwords
 	security  base.Security
+	receipts  time.Duration
 }
 
 func newWorld(t testing.TB) *world {
@@ -60,7 +61,7 @@ func (w *world) serve() {
 	now := func() time.Time { return w.clock }
 	w.passwords = base.NewPasswords(10, 0, 0) // what is not the users' own cost
 	w.auth = NewAuthenticator(w.core, now)
-	o := base.Options{Endpoints: []base.Endpoint{base.Compute, base.Identity, base.Image}, TokenTTL: time.Hour, Passwords: w.passwords, Now: now, Security: w.security}
+	o := base.Options{Endpoints: []base.Endpoint{base.Compute, base.Identity, base.Image}, TokenTTL: time.Hour, Passwords: w.passwords, Now: now, Security: w.security, ReceiptTTL: w.receipts}
 	s := &httpapi.Service{Name: "identity", Prefix: "/identity/v3", Faults: httpapi.KeystoneFaults, Routes: Routes(w.auth, o), Scopes: httpapi.DomainScope | httpapi.SystemScope}
 	var err error
 	w.handler, err = httpapi.NewHandler(w.core, []*httpapi.Service{s}, httpapi.Options{Auth: w.auth})

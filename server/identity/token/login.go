@@ -9,7 +9,6 @@ import (
 	"github.com/kilonova-cloud/kilonova/nomadlike/state"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 	"github.com/kilonova-cloud/kilonova/server/httpapi"
-	"github.com/kilonova-cloud/kilonova/server/identity/access"
 	"github.com/kilonova-cloud/kilonova/server/identity/base"
 )
 
@@ -234,11 +233,11 @@ func (s *service) byApplicationCredential(p *proof) error {
 	if c != nil {
 		hash = c.SecretHash
 	}
-	right, err := s.compare(p.ctx, hash, in.Secret, usualCost(p.st))
+	right, err := s.opts.Compare(p.ctx, p.st, hash, in.Secret)
 	if err != nil {
 		return err
 	}
-	if !right || !s.alive(p.st.User(c.UserID), p) || !c.ExpiresAt.IsZero() && c.ExpiresAt <= p.now {
+	if !right || !s.opts.Alive(p.st, p.st.User(c.UserID), p.now) || !c.ExpiresAt.IsZero() && c.ExpiresAt <= p.now {
 		return errInvalid
 	}
 	p.appCred, p.project = c.ID, c.ProjectID
@@ -252,16 +251,4 @@ func credentialNamed(st state.Reader, u structs.UserID, name string) *structs.Ap
 		}
 	}
 	return nil
-}
-
-// alive reports whether a user is there, enabled, and active enough to be.
-func (s *service) alive(u *structs.User, p *proof) bool {
-	return u != nil && access.EnabledUser(p.st, u.ID) != nil && !s.opts.Security.Inactive(u, p.now)
-}
-
-// compare compares a secret with its hash, in its turn.
-func (s *service) compare(ctx context.Context, hash []byte, secret string, usual int) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, passwordWait)
-	defer cancel()
-	return s.opts.Passwords.Matches(ctx, hash, secret, usual)
 }

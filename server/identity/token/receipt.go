@@ -3,7 +3,6 @@ package token
 import (
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/hashicorp/go-msgpack/v2/codec"
 
@@ -14,8 +13,6 @@ import (
 
 const (
 	receiptHeader = "Openstack-Auth-Receipt"
-	// receiptLife is how long whoever has shown one thing has to show the next (Keystone's [receipt] expiration).
-	receiptLife = 5 * time.Minute
 	// receiptVersion is far from a token's: what one of them is sealed with opens the other, and neither may be taken for the other.
 	receiptVersion = 1000
 )
@@ -62,6 +59,9 @@ func enough(u *structs.User, methods []string) bool {
 	})
 }
 
+// Suffices reports whether a login by these methods alone would be one of a user.
+func Suffices(u *structs.User, methods ...string) bool { return enough(u, methods) }
+
 // takeReceipt adds what the user had shown before.
 func (s *service) takeReceipt(p *proof, text string) error {
 	none := structs.Errorf(structs.KindUnauthorized, "Could not find auth receipt: %.*s.", maxTokenLength, text)
@@ -84,7 +84,7 @@ func (s *service) takeReceipt(p *proof, text string) error {
 // giveReceipt answers whoever has shown some of what is needed: 401 with what is known now, and what else could be shown.
 func (s *service) giveReceipt(r *httpapi.Request, p *proof) (any, error) {
 	u := p.st.User(p.user)
-	rec := receipt{Version: receiptVersion, User: packID(string(p.user)), Methods: packMethods(p.claims.methods), IssuedAt: int64(p.now), ExpiresAt: int64(p.now.Add(receiptLife))}
+	rec := receipt{Version: receiptVersion, User: packID(string(p.user)), Methods: packMethods(p.claims.methods), IssuedAt: int64(p.now), ExpiresAt: int64(p.now.Add(s.opts.ReceiptTTL))}
 	var msg []byte
 	if err := codec.NewEncoderBytes(&msg, payloadHandle).Encode(&rec); err != nil {
 		return nil, structs.Errorf(structs.KindInternal, "encode receipt: %w", err)

@@ -76,8 +76,8 @@ func (s *service) byTOTP(p *proof) error {
 	if err != nil {
 		return err
 	}
-	if !s.mayLogIn(u, p) {
-		return s.failed(p, u)
+	if !s.opts.MayLogIn(p.st, u, p.now) {
+		return s.opts.Wrong(p.ctx, p.core, p.st, u, p.now)
 	}
 	for c := range p.st.CredentialsOfUser(u.ID) {
 		if c.Type != "totp" || c.TrustID != "" || c.AppCredID != "" {
@@ -90,5 +90,5 @@ func (s *service) byTOTP(p *proof) error {
 			return p.is(u.ID)
 		}
 	}
-	return s.failed(p, u)
+	return s.opts.Wrong(p.ctx, p.core, p.st, u, p.now)
 }

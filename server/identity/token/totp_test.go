@@ -126,7 +126,7 @@ func TestMultiFactor(t *testing.T) {
 	r := body["receipt"].(map[string]any)
 	assert.Equal(t, []any{"password"}, r["methods"])
 	assert.Equal(t, map[string]any{"id": string(w.demo.ID), "name": "demo", "domain": map[string]any{"id": "default", "name": "Default"}}, r["user"])
-	assert.Equal(t, base.Time(w.now().Add(receiptLife)), r["expires_at"])
+	assert.Equal(t, base.Time(w.now().Add(5*time.Minute)), r["expires_at"])
 
 	_, err := w.auth.Verify(receipt)
 	require.ErrorIs(t, err, errInvalid, "a receipt is no token")
@@ -145,7 +145,7 @@ func TestMultiFactor(t *testing.T) {
 	assert.Equal(t, 201, again.status, "what a token has shown stays shown")
 	assert.Equal(t, 401, w.login(fmt.Sprintf(`{"methods":["token"],"token":{"id":%q}}`, w.issue(w.demo))).status, "a token of the password alone is not enough")
 
-	w.clock = w.clock.Add(receiptLife)
+	w.clock = w.clock.Add(5 * time.Minute)
 	assert.Contains(t, w.login(w.byTOTP(w.demo, w.code(0)), "Openstack-Auth-Receipt", receipt).body, "Could not find auth receipt", "it is over")
 	w.clock = w.clock.Add(totpPeriod * time.Second)
 	receipt = w.login(byPasswordID(w.demo, demoPassword)).header.Get("Openstack-Auth-Receipt")
@@ -164,6 +164,23 @@ func TestMultiFactor(t *testing.T) {
 	} {
 		set()
 		assert.Equal(t, 201, w.login(byPasswordID(w.demo, demoPassword)).status, name)
+	}
+}
+
+// A receipt lives as long as the operator says.
+func TestLifeOfReceipts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.receipts = time.Minute
+	w.serve()
+	w.giveSeed(w.demo.ID, "seed")
+	w.setRules(w.demo, nil, []string{"password", "totp"})
+	for late, want := range map[time.Duration]int{time.Minute - time.Microsecond: 201, time.Minute: 401} {
+		a := w.login(byPasswordID(w.demo, demoPassword))
+		assert.Equal(t, base.Time(w.now().Add(time.Minute)), a.json(t)["receipt"].(map[string]any)["expires_at"])
+		w.clock = w.clock.Add(late)
+		assert.Equal(t, want, w.login(w.byTOTP(w.demo, w.code(0)), "Openstack-Auth-Receipt", a.header.Get("Openstack-Auth-Receipt")).status, late)
+		w.clock = w.clock.Add(totpPeriod * time.Second) // of another passcode
 	}
 }
 

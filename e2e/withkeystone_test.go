@@ -41,8 +41,8 @@ client {
   drivers = ["fake"]
 }
 `, keystone, secret))
-	s := &stock{t, append(os.Environ(), "OS_AUTH_URL="+keystone, "OS_IDENTITY_API_VERSION=3", "OS_USERNAME=admin", "OS_PASSWORD="+keystonePassword, "OS_PROJECT_NAME=admin",
-		"OS_USER_DOMAIN_ID=default", "OS_PROJECT_DOMAIN_ID=default", "PYTHONWARNINGS=ignore")}
+	s := &stock{t: t, env: append(os.Environ(), "OS_AUTH_URL="+keystone, "OS_IDENTITY_API_VERSION=3", "OS_USERNAME=admin", "OS_PASSWORD="+keystonePassword, "OS_PROJECT_NAME=admin",
+		"OS_USER_DOMAIN_ID=default", "OS_PROJECT_DOMAIN_ID=default", "PYTHONWARNINGS=ignore"), quick: true}
 	s.run("project", "create", "service")
 	s.run("role", "create", "service")
 	s.run("user", "create", "--project", "service", "--password", "service-s3cret", "kilonova")
@@ -53,17 +53,7 @@ client {
 		s.run("endpoint", "create", "--region", "RegionOne", service[0], "public", a.url()+service[2])
 	}
 	a.start()
-	eventually(t, 30*time.Second, "the agent is healthy", func() error {
-		resp, err := http.Get(a.url() + "/v1/agent/health")
-		if err != nil {
-			return err
-		}
-		resp.Body.Close()
-		if resp.StatusCode != http.StatusOK {
-			return fmt.Errorf("it is %d: %s", resp.StatusCode, tail(a.out.String(), 5))
-		}
-		return nil
-	})
+	a.healthy()
 
 	disk := filepath.Join(t.TempDir(), "disk")
 	require.NoError(t, os.WriteFile(disk, make([]byte, 1<<20), 0o600))
@@ -74,7 +64,7 @@ client {
 	s.run("project", "create", "web")
 	s.run("user", "create", "--project", "web", "--password", "anna-s3cret", "anna")
 	s.run("role", "add", "--user", "anna", "--project", "web", "member")
-	anna := &stock{t, append(append([]string{}, s.env...), "OS_USERNAME=anna", "OS_PASSWORD=anna-s3cret", "OS_PROJECT_NAME=web")}
+	anna := &stock{t: t, env: append(append([]string{}, s.env...), "OS_USERNAME=anna", "OS_PASSWORD=anna-s3cret", "OS_PROJECT_NAME=web"), quick: true}
 	require.NotContains(t, anna.run("server", "list"), "by-admin")
 	anna.run("server", "create", "--flavor", "small", "--image", "empty", "--wait", "by-anna")
 	require.Contains(t, s.run("server", "list", "--all-projects"), "by-anna")
@@ -123,4 +113,20 @@ func status(t *testing.T, a *agent, token string) int {
 	var body any
 	_ = json.NewDecoder(resp.Body).Decode(&body)
 	return resp.StatusCode
+}
+
+// healthy waits until the agent says that it is.
+func (a *agent) healthy() {
+	a.t.Helper()
+	eventually(a.t, 30*time.Second, "the agent is healthy", func() error {
+		resp, err := http.Get(a.url() + "/v1/agent/health")
+		if err != nil {
+			return err
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			return fmt.Errorf("it is %d: %s", resp.StatusCode, tail(a.out.String(), 5))
+		}
+		return nil
+	})
 }

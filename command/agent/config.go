@@ -85,8 +85,18 @@ type IdentityConfig struct {
 }
 
 // ImageConfig is the image block within server: what the images of every project may come to, by the names of Glance's limits (-1 is no limit), how data may arrive
-// by an import, and where they are kept.
+// by an import, and where they are kept; or, with the mode glance, which Glance has them instead.
 type ImageConfig struct {
+	Mode          *string `hcl:"mode,optional"`     // builtin, or glance: the keys that follow say which
+	Endpoint      *string `hcl:"endpoint,optional"` // of the Glance, as its catalog has it
+	AuthURL       *string `hcl:"auth_url,optional"` // of the Identity service that it asks; this and what follows are the identity block's where that names a Keystone
+	Username      *string `hcl:"username,optional"`
+	PasswordFile  *string `hcl:"password_file,optional"` // absolute
+	UserDomain    *string `hcl:"user_domain,optional"`
+	Project       *string `hcl:"project,optional"`
+	ProjectDomain *string `hcl:"project_domain,optional"`
+	CAFile        *string `hcl:"ca_file,optional"`
+
 	SizeTotal      *int `hcl:"image_size_total,optional"`      // MiB of data
 	StageTotal     *int `hcl:"image_stage_total,optional"`     // MiB of data that are staged
 	CountTotal     *int `hcl:"image_count_total,optional"`     // images

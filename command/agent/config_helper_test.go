@@ -39,7 +39,7 @@ func fixtureDir(t testing.TB) string {
 	require.NoError(t, err)
 	for name, text := range map[string][]byte{"ca.pem": root.Certificate, "agent.pem": pair.Certificate, "agent-key.pem": pair.Key, "acme": []byte("#!/bin/sh\n"),
 		"webhook.url": []byte("https://hooks.example.org/hunter2\n"), "webhook.secret": []byte("hunter2\n"), "amqp.url": []byte("amqp://nova:hunter2@mq\n"),
-		"keystone-password": []byte("hunter2\n"), "s3.secret": []byte("hunter2\n"), "policy.yaml": []byte("\"os_compute_api:limits\": \"@\"\n")} {
+		"keystone-password": []byte("hunter2\n"), "glance-password": []byte("hunter2\n"), "s3.secret": []byte("hunter2\n"), "policy.yaml": []byte("\"os_compute_api:limits\": \"@\"\n")} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), text, 0o700))
 	}
 	return dir

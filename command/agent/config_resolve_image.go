@@ -14,7 +14,8 @@ import (
 var importMethods = []string{structs.ImportDirect, structs.ImportDownload, structs.ImportCopy}
 
 func (r *resolver) image() {
-	c, out, path := r.config.Server.Image, &r.rt.Server.Image, "server.image."
+	c, out, path := r.config.Server.Image, &r.rt.Server.Image, imagePath
+	r.imageMode(c)
 	out.SizeTotal = r.atLeast(path+structs.ImageSizeTotal, c.SizeTotal, -1, -1)
 	out.StageTotal = r.atLeast(path+structs.ImageStageTotal, c.StageTotal, -1, -1)
 	out.CountTotal = r.atLeast(path+structs.ImageCountTotal, c.CountTotal, -1, -1)

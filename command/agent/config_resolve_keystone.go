@@ -18,17 +18,25 @@ var errNoCertificates = errors.New("it holds no certificates in PEM form")
 
 const identityPath = "server.identity."
 
-// notWithout refuses what is said of a Keystone that nobody asks.
-func (r *resolver) notWithout(path string, c *IdentityConfig) {
-	for _, x := range []struct {
-		name string
-		said *string
-	}{{"auth_url", c.AuthURL}, {"username", c.Username}, {"password_file", c.PasswordFile}, {"user_domain", c.UserDomain}, {"project", c.Project},
-		{"project_domain", c.ProjectDomain}, {"cache_time", c.CacheTime}, {"ca_file", c.CAFile}} {
-		if x.said != nil {
-			r.refuse(path+x.name, "has no effect without a Keystone; mode = \"keystone\" beside it is right")
+// said is a setting as it came: nil when nothing was said.
+type said struct {
+	name string
+	text *string
+}
+
+// withoutEffect refuses what is said of a service that nobody asks.
+func (r *resolver) withoutEffect(path, needs string, settings []said) {
+	for _, x := range settings {
+		if x.text != nil {
+			r.refuse(path+x.name, "has no effect without %s beside it is right", needs)
 		}
 	}
+}
+
+// notWithout refuses what is said of a Keystone that nobody asks.
+func (r *resolver) notWithout(path string, c *IdentityConfig) {
+	r.withoutEffect(path, "a Keystone; mode = \"keystone\"", []said{{"auth_url", c.AuthURL}, {"username", c.Username}, {"password_file", c.PasswordFile}, {"user_domain", c.UserDomain},
+		{"project", c.Project}, {"project_domain", c.ProjectDomain}, {"cache_time", c.CacheTime}, {"ca_file", c.CAFile}})
 }
 
 // keystone reads which Keystone is asked, and who asks.
@@ -55,20 +63,20 @@ func (r *resolver) keystone(c *IdentityConfig) KeystoneRuntime {
 	if out.CAFile != "" && !filepath.IsAbs(out.CAFile) {
 		r.refuse(identityPath+"ca_file", "%q is relative; an absolute path is right", out.CAFile)
 	} else if out.CAFile != "" && r.rt.Server.Enabled {
-		if _, err := out.transport(); err != nil {
+		if _, err := trusting(out.CAFile); err != nil {
 			r.refuse(identityPath+"ca_file", "%s: %v", out.CAFile, withoutPath(err))
 		}
 	}
 	return out
 }
 
-// transport trusts the authorities of CAFile beside the system's.
-func (k *KeystoneRuntime) transport() (http.RoundTripper, error) {
+// trusting returns a transport that trusts the authorities of a file, unless that is "", beside the system's.
+func trusting(caFile string) (http.RoundTripper, error) {
 	t := http.DefaultTransport.(*http.Transport).Clone()
-	if k.CAFile == "" {
+	if caFile == "" {
 		return t, nil
 	}
-	pem, err := os.ReadFile(k.CAFile)
+	pem, err := os.ReadFile(caFile)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +93,7 @@ func (k *KeystoneRuntime) transport() (http.RoundTripper, error) {
 
 // authenticator is who asks the Keystone.
 func (k *KeystoneRuntime) authenticator(logger hclog.Logger) (*keystone.Authenticator, error) {
-	transport, err := k.transport()
+	transport, err := trusting(k.CAFile)
 	if err != nil {
 		return nil, err
 	}

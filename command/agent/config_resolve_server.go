@@ -34,8 +34,8 @@ func (r *resolver) server() {
 	r.policyFile()
 	r.notifications()
 	r.consoles()
-	r.image()
 	r.identity()
+	r.image()
 	if out.Enabled {
 		r.bootstrap()
 	}

@@ -118,6 +118,20 @@ type ImageRuntime struct {
 	DefaultStore  string             `json:"default_store"`
 	WebDownload   WebDownloadRuntime `json:"web_download"`
 	S3            []S3StoreRuntime   `json:"s3"`
+
+	Glance GlanceRuntime `json:"glance"` // without an endpoint images are this cluster's own
+}
+
+// GlanceRuntime is the Image service elsewhere that has the images.
+type GlanceRuntime struct {
+	Endpoint      string `json:"endpoint"`
+	AuthURL       string `json:"auth_url"`
+	Username      string `json:"username"`
+	Password      string `json:"password" secret:"true"`
+	UserDomain    string `json:"user_domain"`
+	Project       string `json:"project"`
+	ProjectDomain string `json:"project_domain"`
+	CAFile        string `json:"ca_file"`
 }
 
 // WebDownloadRuntime is what users may have the servers fetch.

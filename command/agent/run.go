@@ -22,6 +22,7 @@ import (
 	"github.com/kilonova-cloud/kilonova/nomadlike/rpc"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 	"github.com/kilonova-cloud/kilonova/server/image"
+	"github.com/kilonova-cloud/kilonova/server/image/glance"
 	"github.com/kilonova-cloud/kilonova/server/notification"
 	"github.com/kilonova-cloud/kilonova/version"
 )
@@ -46,8 +47,9 @@ type agent struct {
 	client  *client.Client  // nil on a pure server
 	drivers *driverSet
 	http    *httpServer
-	policy  *policyKeeper // nil on a pure client
-	images  image.Options // of the Image service; nothing on a pure client
+	policy  *policyKeeper  // nil on a pure client
+	images  image.Options  // of the Image service; nothing on a pure client
+	glance  *glance.Client // the Image service elsewhere that has the images; nil: this cluster has them
 
 	notifications *notification.Runner // nil without sinks
 
@@ -213,7 +215,10 @@ func (a *agent) newServer() error {
 		KeepFinished: keepFinished, HeartbeatInterval: s.HeartbeatInterval, Raft: consensus.Tuning{SnapshotThreshold: s.RaftSnapshotThreshold,
 			SnapshotInterval: s.RaftSnapshotInterval, TrailingLogs: s.RaftTrailingLogs, Multiplier: s.RaftMultiplier}, Logger: a.logger}
 	a.addDuties(&cfg)
-	if a.images, err = imageOptions(&s.Image, a.logger.Named("image")); err != nil {
+	if err := a.useGlance(&cfg); err != nil {
+		return err
+	}
+	if a.images, err = imageOptions(&s.Image, a.glance, a.logger.Named("image")); err != nil {
 		return err
 	}
 	cfg.ImageSource = a.images.Stores.OpenElsewhere

@@ -120,9 +120,14 @@ func (a *agent) handler() (http.Handler, error) {
 	if a.rt.Telemetry.Prometheus {
 		scrape = metrics.Handler(registry)
 	}
-	services := compute.Services(computeOptions(&a.rt.Server), proxy.Services{})
-	services = append(services, people...)
-	services = append(services, image.New(a.images)...)
+	co := computeOptions(&a.rt.Server)
+	if a.glance != nil {
+		co.Images = a.glance
+	}
+	services := append(compute.Services(co, proxy.Services{}), people...)
+	if a.glance == nil {
+		services = append(services, image.New(a.images)...)
+	}
 	services = append(services, placement.Services()...)
 	services = append(services, native.Services(native.Options{Auth: auth, Version: version.Get().Version, Metrics: scrape,
 		Notifications: notificationSettings(a.rt.Server.Notifications)})...)
@@ -141,6 +146,10 @@ func (a *agent) people() (httpapi.Authenticator, []*httpapi.Service, error) {
 		return auth, nil, err
 	}
 	auth, o := token.NewAuthenticator(a.server, nil), a.rt.Server.Identity.Options()
-	o.TokenTTL, o.Endpoints = a.rt.Server.TokenTTL, []idbase.Endpoint{idbase.Compute, idbase.Identity, idbase.Image, idbase.Placement}
+	images := idbase.Image
+	if a.glance != nil {
+		images.Path = a.rt.Server.Image.Glance.Endpoint
+	}
+	o.TokenTTL, o.Endpoints = a.rt.Server.TokenTTL, []idbase.Endpoint{idbase.Compute, idbase.Identity, images, idbase.Placement}
 	return auth, append(identity.Services(auth, o), native.BootstrapService()), nil
 }

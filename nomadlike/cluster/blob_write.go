@@ -71,7 +71,12 @@ func (b *blobs) keep(ctx context.Context, img *structs.Image, format string, sum
 	if b.s.cfg.ImageSink == nil {
 		return nil, structs.Errorf(structs.KindNotSupported, "image %s belongs to an external Image service, which this server is not configured for", img.ID)
 	}
-	return nil, b.s.cfg.ImageSink(ctx, img, format, sums)
+	f, _, err := b.store.Open(sums.SHA512)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return nil, b.s.cfg.ImageSink(ctx, img, format, sums, f)
 }
 
 // WriteBlob uploads the bytes of an image to the server at addr. When it returns nil the image is active. r is not read any more when it returns.

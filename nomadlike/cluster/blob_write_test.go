@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kilonova-cloud/kilonova/nomadlike"
 	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 )
@@ -78,3 +79,39 @@ func TestHostUploadsImage(t *testing.T) {
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// The bytes of an image that another Image service has go there, and are this cluster's no longer than it takes.
+func TestHostUploadsExternalImage(t *testing.T) {
+	t.Parallel()
+	c := newTestCluster(t, 1)
+	l, ctx := c.leader(), context.Background()
+	x := (&compute{t: t, c: c, id: "h", session: "a"}).register()
+	data := []byte("0123456789abcdef")
+	req := structs.BlobWriteRequest{HostID: x.id, Epoch: x.epoch, ImageID: "img", DiskFormat: "raw", Size: int64(len(data))}
+	_, err := fsm.ImageMirror.Propose(ctx, l, &structs.ImageMirrorRequest{Image: structs.Image{ID: "img", Status: structs.ImageQueued, Stores: []string{structs.StoreGlance}}})
+	require.NoError(t, err)
+	write := func() error { return WriteBlob(ctx, l.pool, l.addr, req, bytes.NewReader(data)) }
+	requireKind(t, write(), structs.KindNotSupported, "is not configured for")
+
+	var got []byte
+	fails := structs.Errorf(structs.KindUnavailable, "not now")
+	l.cfg.ImageSink = func(_ context.Context, i *structs.Image, format string, sums nomadlike.BlobSums, r io.ReadSeeker) error {
+		require.Equal(t, []any{structs.ImageID("img"), "raw", int64(len(data))}, []any{i.ID, format, sums.Size})
+		if fails != nil {
+			return fails
+		}
+		got, err = io.ReadAll(r)
+		return err
+	}
+	requireKind(t, write(), structs.KindUnavailable, "not now")
+	require.Equal(t, structs.ImageQueued, l.Stale().Image("img").Status)
+	fails = nil
+	require.NoError(t, write())
+	require.Equal(t, data, got)
+	img := l.Stale().Image("img")
+	require.Equal(t, []any{structs.ImageActive, []string{structs.StoreGlance}}, []any{img.Status, img.StoreIDs()})
+	require.Nil(t, l.Stale().ImageWithBytes(img.SHA512), "the servers need not have it")
+	_, err = fsm.ImageDelete.Propose(ctx, l, &structs.ImageDeleteRequest{ID: "img"})
+	require.NoError(t, err)
+	requireKind(t, write(), structs.KindNotFound, "deleted meanwhile")
+}

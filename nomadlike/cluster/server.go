@@ -53,9 +53,9 @@ type Config struct {
 	HeartbeatInterval time.Duration
 	// ImageSource reads an image whose bytes lie in other stores than the servers' own; nil when there are none.
 	ImageSource func(ctx context.Context, i *structs.Image) (r io.ReadCloser, size int64, err error)
-	// ImageSink gives a finished image that a host made, whose bytes the servers' store has, to the external Image service that is to have it; nil when there is
-	// none. What it has already is success.
-	ImageSink func(ctx context.Context, i *structs.Image, format string, sums nomadlike.BlobSums) error
+	// ImageSink brings the bytes of an image that a host made to the external Image service that is to have them; nil when there is none. What it has already is
+	// success.
+	ImageSink func(ctx context.Context, i *structs.Image, format string, sums nomadlike.BlobSums, r io.ReadSeeker) error
 	// Duties are done by the leader beside its own, which start before them.
 	Duties []Duty
 	Raft   consensus.Tuning

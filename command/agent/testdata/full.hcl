@@ -51,6 +51,16 @@ server {
   }
 
   image {
+    mode           = "glance"
+    endpoint       = "https://glance.example.org:9292"
+    auth_url       = "https://identity.example.org/v3"
+    username       = "images"
+    password_file  = "DIR/glance-password"
+    user_domain    = "Services"
+    project        = "images"
+    project_domain = "Services"
+    ca_file        = "DIR/ca.pem"
+
     image_size_total      = 10240
     image_stage_total     = 2048
     image_count_total     = 50

@@ -1,0 +1,234 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"crypto/sha512"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/tokens"
+	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/images"
+	"github.com/stretchr/testify/require"
+)
+
+// startGlance runs Debian's Glance, whose tokens are those of the Identity service at auth, and returns its endpoint and what kills it.
+func startGlance(t *testing.T, auth, user, password, project string) (string, func()) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	port := l.Addr().(*net.TCPAddr).Port
+	require.NoError(t, l.Close())
+	dir := t.TempDir()
+	cmd := exec.Command("../scripts/glance/start", dir, fmt.Sprint(port), auth, user, password, project)
+	out := &output{}
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	require.NoError(t, cmd.Start())
+	done := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(done) }()
+	kill := func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); <-done }
+	t.Cleanup(kill)
+	url := fmt.Sprintf("http://127.0.0.1:%d", port)
+	eventually(t, 2*time.Minute, "Glance answers", func() error {
+		select {
+		case <-done:
+			log, _ := os.ReadFile(dir + "/glance.log")
+			t.Fatalf("Glance ended: %s\n%s", out.String(), log)
+		default:
+		}
+		resp, err := http.Get(url)
+		if err == nil {
+			resp.Body.Close()
+		}
+		return err
+	})
+	return url, kill
+}
+
+// An operator's own Keystone and Glance: Debian's. Instances are built of Glance's images, and those made of instances go there.
+func TestWithGlance(t *testing.T) {
+	t.Parallel()
+	keystone := startKeystone(t)
+	f := &fleet{t: t, net: nextNet()}
+	ip, secret := f.net+".1", filepath.Join(t.TempDir(), "password")
+	require.NoError(t, os.WriteFile(secret, []byte("service-s3cret\n"), 0o600))
+	s := &stock{t: t, env: append(os.Environ(), "OS_AUTH_URL="+keystone, "OS_IDENTITY_API_VERSION=3", "OS_USERNAME=admin", "OS_PASSWORD="+keystonePassword, "OS_PROJECT_NAME=admin",
+		"OS_USER_DOMAIN_ID=default", "OS_PROJECT_DOMAIN_ID=default", "PYTHONWARNINGS=ignore"), quick: true}
+	s.run("project", "create", "service")
+	s.run("user", "create", "--project", "service", "--password", "service-s3cret", "kilonova")
+	s.run("role", "add", "--user", "kilonova", "--project", "service", "admin")
+	glance, killGlance := startGlance(t, keystone, "kilonova", "service-s3cret", "service")
+	a := f.config("one", ip, fmt.Sprintf(`
+server {
+  enabled = true
+  bootstrap_expect = 1
+  identity {
+    mode          = "keystone"
+    auth_url      = %q
+    username      = "kilonova"
+    password_file = %q
+    project       = "service"
+  }
+  image {
+    mode     = "glance"
+    endpoint = %q
+  }
+}
+client {
+  enabled = true
+  drivers = ["fake"]
+}
+plugin "fake" {
+  config {
+    image_formats = ["raw", "qcow2"]
+  }
+}
+`, keystone, secret, glance))
+	s.run("service", "create", "--name", "nova", "compute")
+	s.run("endpoint", "create", "--region", "RegionOne", "compute", "public", a.url()+"/compute/v2.1")
+	s.run("service", "create", "--name", "glance", "image")
+	s.run("endpoint", "create", "--region", "RegionOne", "image", "public", glance)
+	s.run("project", "create", "web")
+	s.run("user", "create", "--project", "web", "--password", "anna-s3cret", "anna")
+	s.run("role", "add", "--user", "anna", "--project", "web", "member")
+	anna := &stock{t: t, env: append(append([]string{}, s.env...), "OS_USERNAME=anna", "OS_PASSWORD=anna-s3cret", "OS_PROJECT_NAME=web"), quick: true}
+	a.start()
+	a.healthy()
+	resp, err := http.Get(a.url() + "/image/v2/images")
+	require.NoError(t, err)
+	resp.Body.Close()
+	require.Equal(t, 404, resp.StatusCode, "the Image API is Glance's alone")
+
+	disk := filepath.Join(t.TempDir(), "disk")
+	data := []byte(strings.Repeat("a disk ", 100_000))
+	require.NoError(t, os.WriteFile(disk, data, 0o600))
+	s.run("flavor", "create", "--ram", "64", "--disk", "1", "--vcpus", "1", "small")
+	s.run("image", "create", "--disk-format", "raw", "--container-format", "bare", "--public", "--property", "os_distro=debian", "--file", disk, "base")
+	s.run("image", "create", "--disk-format", "raw", "--container-format", "bare", "--private", "--file", disk, "admins")
+	anna.run("server", "create", "--flavor", "small", "--image", "base", "--wait", "first")
+	sum := sha512.Sum512(data)
+	require.NotEmpty(t, glob(t, a.dir, hex.EncodeToString(sum[:])), "the host has the image's bytes")
+
+	var first, admins struct{ ID string }
+	anna.json(&first, "server", "show", "first")
+	s.json(&admins, "image", "show", "admins")
+	c := loginAt(t, keystone, "anna", "anna-s3cret", "web")
+	act := func(instance, body string) {
+		t.Helper()
+		_, err := c.send(http.MethodPost, a.url()+"/compute/v2.1/servers/"+instance+"/action", body)
+		require.NoError(t, err)
+	}
+	// pollImages waits until anna's images have the names and statuses.
+	pollImages := func(want ...string) {
+		t.Helper()
+		eventually(t, time.Minute, "Glance has "+strings.Join(want, ", "), func() error {
+			var got []string
+			pages, err := images.List(c.image, images.ListOpts{Owner: imageOwner(c)}).AllPages(context.Background())
+			if err != nil {
+				return err
+			}
+			list, err := images.ExtractImages(pages)
+			for _, i := range list {
+				got = append(got, i.Name+" "+string(i.Status))
+			}
+			if slices.Sort(got); err == nil && !slices.Equal(got, want) {
+				err = fmt.Errorf("it has %q", got)
+			}
+			return err
+		})
+	}
+
+	t.Run("what Glance does not show is not there", func(t *testing.T) {
+		_, err := c.send(http.MethodPost, a.url()+"/compute/v2.1/servers/"+first.ID+"/action", fmt.Sprintf(`{"rebuild": {"imageRef": %q}}`, admins.ID))
+		require.ErrorContains(t, err, "Can not find requested image")
+		code, text := send(t, http.MethodGet, a.url()+"/compute/v2.1/images/detail", c.provider.Token())
+		require.Equal(t, 200, code, text)
+		require.Contains(t, text, `"base"`)
+		require.NotContains(t, text, `"admins"`)
+		require.Contains(t, text, glance+"/images/")
+	})
+	t.Run("a snapshot goes to Glance", func(t *testing.T) {
+		anna.run("server", "image", "create", "--name", "snap", "--wait", "first")
+		var snap struct {
+			ID, Status string
+			Properties map[string]any
+		}
+		anna.json(&snap, "image", "show", "snap")
+		require.Equal(t, "active", snap.Status)
+		require.Equal(t, "debian", snap.Properties["os_distro"])
+		require.Equal(t, "snapshot", snap.Properties["image_type"])
+		act(first.ID, fmt.Sprintf(`{"rebuild": {"imageRef": %q}}`, snap.ID))
+		waitStatus(t, c, time.Minute, "ACTIVE", first.ID)
+	})
+	t.Run("backups are rotated there", func(t *testing.T) {
+		for n, have := range [][]string{{"monday active", "snap active"}, {"monday active", "snap active", "tuesday active"}, {"snap active", "tuesday active", "wednesday active"}} {
+			act(first.ID, fmt.Sprintf(`{"createBackup": {"name": %q, "backup_type": "daily", "rotation": 2}}`, []string{"monday", "tuesday", "wednesday"}[n]))
+			pollImages(have...)
+			waitStatus(t, c, time.Minute, "ACTIVE", first.ID)
+		}
+	})
+	t.Run("a shelved instance's disk is there for as long as it is shelved", func(t *testing.T) {
+		act(first.ID, `{"shelve": null}`)
+		waitStatus(t, c, time.Minute, "SHELVED_OFFLOADED", first.ID)
+		pollImages("first-shelved active", "snap active", "tuesday active", "wednesday active")
+		act(first.ID, `{"unshelve": null}`)
+		waitStatus(t, c, time.Minute, "ACTIVE", first.ID)
+		pollImages("snap active", "tuesday active", "wednesday active")
+	})
+	t.Run("without Glance what runs goes on", func(t *testing.T) {
+		killGlance()
+		act(first.ID, `{"os-stop": null}`)
+		waitStatus(t, c, time.Minute, "SHUTOFF", first.ID)
+		code, text := send(t, http.MethodGet, a.url()+"/compute/v2.1/images", c.provider.Token())
+		require.Equal(t, 503, code, text)
+		require.Contains(t, text, "The Image service cannot be asked now; try again.")
+	})
+}
+
+// imageOwner is the project of the login.
+func imageOwner(c *cloud) string {
+	r, ok := c.provider.GetAuthResult().(tokens.CreateResult)
+	require.True(c.t, ok)
+	p, err := r.ExtractProject()
+	require.NoError(c.t, err)
+	return p.ID
+}
+
+// glob returns the files below a folder whose names begin so.
+func glob(t *testing.T, dir, prefix string) (found []string) {
+	t.Helper()
+	require.NoError(t, filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err == nil && strings.HasPrefix(d.Name(), prefix) {
+			found = append(found, path)
+		}
+		return nil
+	}))
+	return found
+}
+
+// send makes one request with a token and returns the status and the body.
+func send(t *testing.T, method, url, token string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequest(method, url, nil)
+	require.NoError(t, err)
+	req.Header.Set("X-Auth-Token", token)
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return resp.StatusCode, string(text)
+}

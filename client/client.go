@@ -5,6 +5,7 @@ package client
 import (
 	"cmp"
 	"context"
+	"io"
 	"maps"
 	"slices"
 	"sync"
@@ -31,6 +32,8 @@ type Config struct {
 	// Upload makes a file the data of an image that a host made; Scratch is a folder for such files.
 	Upload  func(ctx context.Context, req structs.BlobWriteRequest, path string) error
 	Scratch string
+	// OpenImage opens an image's bytes that this machine has, for other hosts; nil has none. KindNotFound when they are not here.
+	OpenImage func(sha512 string) (r io.ReadSeekCloser, size int64, err error)
 	// Prune drops from the hosts' image cache what has not been used for long; inUse has the hashes of the images that instances here were made from.
 	Prune func(inUse map[string]bool) error
 	// Metrics measures this machine's processors for the records of its hosts; nil measures nothing. MetricsEvery is how often; 0 is a minute, as Nova's resource
@@ -65,11 +68,15 @@ type Client struct {
 	beat  time.Duration // how often leases are renewed
 
 	beatChanged chan struct{}
+
+	fetched    chan string   // SHA-512 of images that the servers are to hear of
+	imageReads chan struct{} // one element for each host that reads an image here
 }
 
 // New registers the client's RPC methods.
 func New(cfg Config, session string) *Client {
-	c := &Client{cfg: cfg, logger: cfg.Logger.Named("client"), session: session, hosts: map[structs.HostID]*Host{}, beat: time.Second, beatChanged: make(chan struct{}, 1)}
+	c := &Client{cfg: cfg, logger: cfg.Logger.Named("client"), session: session, hosts: map[structs.HostID]*Host{}, beat: time.Second, beatChanged: make(chan struct{}, 1),
+		fetched: make(chan string, 64), imageReads: make(chan struct{}, imageReaders)}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	rpc.Handle(cfg.RPC, "Client.ConsoleOutput", rpc.ServerOnly, c.consoleOutput)
 	c.registerHostCalls()
@@ -107,6 +114,7 @@ func (c *Client) Start() {
 		c.goRun(h.ctx, h.reportLoop)
 	}
 	c.goRun(c.ctx, c.heartbeats)
+	c.goRun(c.ctx, c.tellFetched)
 	if c.cfg.Prune != nil {
 		c.goRun(c.ctx, c.pruneLoop)
 	}

@@ -91,7 +91,7 @@ func (c *Client) fetchDisks(ctx context.Context, addr string, req structs.DisksR
 }
 
 func (c *Client) withDisks(ctx context.Context, addr string, req structs.DisksRequest, f func(rpc.Stream) error) error {
-	st, err := c.cfg.Pool.OpenStream(ctx, addr, "Client.Disks")
+	st, err := c.cfg.Pool.Clients().OpenStream(ctx, addr, "Client.Disks")
 	if err != nil {
 		return err
 	}

@@ -40,6 +40,7 @@ type world struct {
 	front *front
 
 	sameHost bool // resizes may stay on their host
+	far      farStore
 
 	srv    *cluster.Server // nil while stopped
 	rpc    *rpc.Server
@@ -80,7 +81,7 @@ func (w *world) start() {
 	w.pool = rpc.NewPool(nil)
 	w.pool.SetLocal(w.addr, w.rpc)
 	w.srv, err = cluster.NewServer(cluster.Config{ID: "server", Name: "server", Region: "RegionOne", DataDir: w.dir, BootstrapExpect: 1, Advertise: w.addr,
-		LeaseTTL: w.ttl, TokenTTL: time.Hour, KeepFinished: time.Hour, Logger: logger}, w.rpc, w.pool)
+		LeaseTTL: w.ttl, TokenTTL: time.Hour, KeepFinished: time.Hour, ImageSource: w.far.open, Logger: logger}, w.rpc, w.pool)
 	require.NoError(t, err)
 	go w.rpc.Serve()
 	w.gossip, err = gossip.New(gossip.Config{NodeName: "server", BindAddr: "127.0.0.1:" + freePort(t), Local: true, Logger: logger,
@@ -524,6 +525,7 @@ func newFront(t testing.TB, w *world) *front {
 	forward[structs.OperationReportRequest, structs.Ack](f, "Host.Report")
 	forward[structs.InstanceSyncRequest, structs.Ack](f, "Host.Sync")
 	forward[structs.HostReconcileRequest, structs.HostReconcileResponse](f, "Host.Reconcile")
+	forward[structs.BlobFetchedRequest, structs.Ack](f, "Blob.Fetched")
 	rpc.HandleStream(f.rpc, "Host.Watch", rpc.AnyAgent, f.watch)
 	go f.rpc.Serve()
 	t.Cleanup(func() { f.rpc.Close(); f.pool.Close() })

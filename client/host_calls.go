@@ -18,6 +18,7 @@ func (c *Client) registerHostCalls() {
 	rpc.Handle(c.cfg.RPC, "Client.ConsoleEndpoint", rpc.ServerOnly, c.consoleEndpoint)
 	rpc.Handle(c.cfg.RPC, "Client.MigrationProgress", rpc.ServerOnly, c.migrationProgress)
 	rpc.HandleStream(c.cfg.RPC, "Client.Disks", rpc.AnyAgent, c.serveDisks)
+	rpc.HandleStream(c.cfg.RPC, "Client.ReadImage", rpc.AnyAgent, c.readImage)
 }
 
 func (c *Client) hostOf(id structs.HostID) (*Host, error) {

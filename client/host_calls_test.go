@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"crypto/rand"
-	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -14,7 +13,6 @@ import (
 	"github.com/kilonova-cloud/kilonova/client/imagecache"
 	"github.com/kilonova-cloud/kilonova/drivers/fake"
 	"github.com/kilonova-cloud/kilonova/nomadlike"
-	"github.com/kilonova-cloud/kilonova/nomadlike/cluster"
 	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
 	"github.com/kilonova-cloud/kilonova/nomadlike/state"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
@@ -61,9 +59,8 @@ func TestCacheImages(t *testing.T) {
 	lazy := newNode(t, "host-lazy") // its driver needs no image files
 	a := w.newAgent(w.wire, n, lazy)
 	dir := t.TempDir()
-	cache, err := imagecache.New(imagecache.Config{Dir: dir, Fetch: func(ctx context.Context, sha string, offset int64) (io.ReadCloser, int64, error) {
-		return cluster.OpenBlob(ctx, a.pool, w.addr, structs.BlobRequest{SHA512: sha, Offset: offset})
-	}})
+	from := &ImageFetcher{Pool: a.pool, Servers: func() []string { return []string{w.addr} }, Self: a.rpc.Addr().String()}
+	cache, err := imagecache.New(imagecache.Config{Dir: dir, Fetch: from.Fetch})
 	require.NoError(t, err)
 	a.c.cfg.Images = realImages{cache}
 	a.c.Start()

@@ -30,21 +30,46 @@ const (
 type Config struct {
 	// Dir is made when missing.
 	Dir string
-	// Fetch opens an image's bytes from offset on. size is that of the whole, negative when the source does not say.
-	Fetch func(ctx context.Context, sha512 string, offset int64) (r io.ReadCloser, size int64, err error)
+	// Fetch opens an image's bytes. An error that wraps ErrBusy is no failure: it is asked again a little later, for as long as a Get waits.
+	Fetch func(ctx context.Context, ask Ask) (*Stream, error)
+	// Fetched is told the SHA-512 of an image whose bytes have come whole and can be had by OpenOrigin. It must not wait; nil tells nobody.
+	Fetched func(sha512 string)
 	// QemuImg is the program that converts; "" is qemu-img in PATH, looked up when first needed.
 	QemuImg string
 	// ConvertTimeout bounds one conversion; 0 is 30 minutes.
 	ConvertTimeout time.Duration
 	// Attempts is how often in a row Fetch may bring no byte before Get gives up; 0 is 5.
 	Attempts int
-	// Backoff is the pause after the first fruitless attempt, doubled after each further one; 0 is 200 ms.
+	// Backoff is the pause after the first fruitless attempt, doubled after each further one; 0 is 200 ms. While the source is busy the pauses grow to ten times that.
 	Backoff time.Duration
+	// Stall is how long a stream may bring nothing before it counts as broken; 0 is 30 s.
+	Stall time.Duration
 	// ReserveBytes of the file system are never used; 0 is 64 MiB, negative is none.
 	ReserveBytes int64
 	// Logger may be nil.
 	Logger hclog.Logger
 }
+
+// Ask is what the cache wants of Config.Fetch.
+type Ask struct {
+	SHA512 string
+	Size   int64 // of the whole
+	Offset int64 // where to begin
+	// Avoid are the sources (Stream.From) that this fetch has used already: their streams broke off, or with Sure, some of them brought wrong bytes.
+	Avoid []string
+	// Sure asks for bytes that can be relied on: what came before was not the image.
+	Sure bool
+}
+
+// Stream is an image's bytes from the offset on that was asked for.
+type Stream struct {
+	io.ReadCloser
+	Size int64  // of the whole; negative when the source does not say
+	From string // names a source that is asked only once in a fetch; "" is one that may be asked again
+}
+
+// ErrBusy says that a source has no time now.
+var ErrBusy = errors.New("busy")
 
 // Image is what the cache must know of an image; ImageOf takes it from the stored entity.
 type Image struct {
@@ -98,6 +123,7 @@ func New(cfg Config) (*Cache, error) {
 	cfg.Dir = dir
 	cfg.ConvertTimeout = orDefault(cfg.ConvertTimeout, 30*time.Minute)
 	cfg.Backoff = orDefault(cfg.Backoff, 200*time.Millisecond)
+	cfg.Stall = orDefault(cfg.Stall, 30*time.Second)
 	cfg.Attempts = orDefault(cfg.Attempts, 5)
 	cfg.ReserveBytes = max(orDefault(cfg.ReserveBytes, 64<<20), 0)
 	if cfg.Logger == nil {
@@ -168,7 +194,13 @@ func (c *Cache) Get(ctx context.Context, img Image, wantFormats []string) (*Entr
 	if err != nil {
 		return nil, err
 	}
-	path, make := c.originPath(img.SHA512), func(ctx context.Context) error { return c.fetch(ctx, img) }
+	path, make := c.originPath(img.SHA512), func(ctx context.Context) error {
+		err := c.fetch(ctx, img)
+		if err == nil && c.cfg.Fetched != nil {
+			c.cfg.Fetched(img.SHA512)
+		}
+		return err
+	}
 	if convert {
 		path = filepath.Join(c.cfg.Dir, img.SHA512+"."+format)
 		make = func(ctx context.Context) error { return c.convert(ctx, img, format, path) }
@@ -181,6 +213,44 @@ func (c *Cache) Get(ctx context.Context, img Image, wantFormats []string) (*Entr
 			return nil, err
 		}
 	}
+}
+
+// OpenOrigin opens an image's bytes, as the servers have them, for reading: whole and once checked. The file stays until the reader is closed, and counts as used.
+// KindNotFound when it is not here, as with an image that was converted.
+func (c *Cache) OpenOrigin(sha512 string) (r io.ReadSeekCloser, size int64, err error) {
+	none := structs.Errorf(structs.KindNotFound, "this host has no image with the SHA-512 %q", sha512)
+	if !validHash(sha512) {
+		return nil, 0, none
+	}
+	path := c.originPath(sha512)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, none
+	}
+	if err != nil {
+		return nil, 0, c.diskError(err)
+	}
+	st, err := f.Stat()
+	if err != nil {
+		_ = f.Close()
+		return nil, 0, c.diskError(err)
+	}
+	c.refs[path]++
+	c.used(path)
+	return &origin{File: f, letGo: sync.OnceFunc(func() { c.letGo(path) })}, st.Size(), nil
+}
+
+// origin is an original file that is held while it is read.
+type origin struct {
+	*os.File
+	letGo func()
+}
+
+func (o *origin) Close() error {
+	defer o.letGo()
+	return o.File.Close()
 }
 
 // hold returns an entry for a file that is there and keeps Prune away from it, or nil.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -17,15 +18,16 @@ import (
 )
 
 // fetch brings an image's bytes under their final name. What an earlier try left is continued; when the whole then has not
-// the right hash, it is fetched once more from the start.
+// the right hash, it is fetched once more from the start, and only from where the bytes can be relied on.
 func (c *Cache) fetch(ctx context.Context, img Image) error {
 	part := c.partPath(img.SHA512)
 	var err error
+	ask := Ask{SHA512: img.SHA512, Size: img.Size}
 	for range 2 {
 		if c.whole(c.originPath(img.SHA512), img) {
 			return nil
 		}
-		if err = c.fetchOnce(ctx, img, part); err == nil {
+		if err = c.fetchOnce(ctx, img, part, &ask); err == nil {
 			return c.publish(part, c.originPath(img.SHA512))
 		}
 		if !errors.Is(err, errDamaged) {
@@ -35,6 +37,7 @@ func (c *Cache) fetch(ctx context.Context, img Image) error {
 		if err := os.Remove(part); err != nil {
 			return fmt.Errorf("image cache: %w", err)
 		}
+		ask.Sure = true
 	}
 	return err
 }
@@ -49,15 +52,16 @@ type download struct {
 	file  *os.File
 	hash  hash.Hash
 	have  int64 // bytes in file and hash
+	ask   *Ask  // of the whole fetch, of which this may be the second try
 }
 
-func (c *Cache) fetchOnce(ctx context.Context, img Image, part string) error {
+func (c *Cache) fetchOnce(ctx context.Context, img Image, part string, ask *Ask) error {
 	f, err := os.OpenFile(part, os.O_RDWR|os.O_CREATE, 0o644) // hypervisors run as other users
 	if err != nil {
 		return c.diskError(err)
 	}
 	defer func() { _ = f.Close() }()
-	d := &download{cache: c, img: img, file: f, hash: sha512.New()}
+	d := &download{cache: c, img: img, file: f, hash: sha512.New(), ask: ask}
 	if err := d.resume(ctx); err != nil {
 		return err
 	}
@@ -100,10 +104,18 @@ func (d *download) resume(ctx context.Context) error {
 // all asks again for the rest whenever a stream breaks, until the source has brought nothing for too long.
 func (d *download) all(ctx context.Context, p *promise) error {
 	fruitless, pause := 0, d.cache.cfg.Backoff
+	wait := pause // while the source is busy
 	for d.have < d.img.Size {
 		before := d.have
 		err := d.stream(ctx, p)
 		if err == nil {
+			continue
+		}
+		if ctx.Err() == nil && errors.Is(err, ErrBusy) {
+			if !sleep(ctx, wait/2+rand.N(wait)) { // many may wait for the same
+				return ctx.Err()
+			}
+			wait = min(2*wait, 10*d.cache.cfg.Backoff)
 			continue
 		}
 		var disk *diskFailure
@@ -118,14 +130,24 @@ func (d *download) all(ctx context.Context, p *promise) error {
 				d.img.ID, d.have, d.img.Size, fruitless, err)
 		}
 		d.cache.log.Warn("fetching an image broke off; going on", "image", d.img.ID, "have", d.have, "of", d.img.Size, "error", err)
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
+		if !sleep(ctx, pause) {
 			return ctx.Err()
 		}
 		pause *= 2
 	}
 	return nil
+}
+
+// sleep waits; false when ctx ended.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // retriable reports whether asking again may help.
@@ -139,9 +161,13 @@ func retriable(err error) bool {
 
 // stream reads once from where the file ends.
 func (d *download) stream(ctx context.Context, p *promise) error {
-	r, size, err := d.cache.cfg.Fetch(ctx, d.img.SHA512, d.have)
+	d.ask.Offset = d.have
+	r, err := d.cache.cfg.Fetch(ctx, *d.ask)
 	if err != nil {
 		return err
+	}
+	if r.From != "" {
+		d.ask.Avoid = append(d.ask.Avoid, r.From)
 	}
 	stop := context.AfterFunc(ctx, func() { _ = r.Close() })
 	defer func() {
@@ -149,12 +175,16 @@ func (d *download) stream(ctx context.Context, p *promise) error {
 			_ = r.Close()
 		}
 	}()
-	if size >= 0 && size != d.img.Size {
-		return structs.Errorf(structs.KindUnavailable, "Image %s has %d bytes where it comes from and should have %d%w", d.img.ID, size, d.img.Size, errDamaged)
+	if r.Size >= 0 && r.Size != d.img.Size {
+		return structs.Errorf(structs.KindUnavailable, "Image %s has %d bytes where it comes from and should have %d%w", d.img.ID, r.Size, d.img.Size, errDamaged)
 	}
+	stalled := time.AfterFunc(d.cache.cfg.Stall, func() { _ = r.Close() })
+	defer stalled.Stop()
 	buf := make([]byte, 1<<20)
 	for d.have < d.img.Size {
+		stalled.Reset(d.cache.cfg.Stall)
 		n, err := r.Read(buf[:min(int64(len(buf)), d.img.Size-d.have)])
+		stalled.Stop()
 		if n > 0 {
 			if _, err := d.file.Write(buf[:n]); err != nil {
 				return d.cache.diskError(err)

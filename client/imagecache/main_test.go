@@ -48,14 +48,15 @@ func (s *source) add(data []byte) string {
 	return sum
 }
 
-func (s *source) fetch(_ context.Context, sum string, offset int64) (io.ReadCloser, int64, error) {
+func (s *source) fetch(_ context.Context, ask Ask) (*Stream, error) {
+	sum, offset := ask.SHA512, ask.Offset
 	s.fetches.Add(1)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.offsets = append(s.offsets, offset)
 	data, ok := s.blobs[sum]
 	if !ok {
-		return nil, 0, structs.Errorf(structs.KindNotFound, "no such blob")
+		return nil, structs.Errorf(structs.KindNotFound, "no such blob")
 	}
 	size := int64(len(data))
 	rest := data[offset:]
@@ -69,7 +70,7 @@ func (s *source) fetch(_ context.Context, sum string, offset int64) (io.ReadClos
 		s.breaks--
 		r = io.MultiReader(io.LimitReader(r, int64(s.breakAfter)), broken{})
 	}
-	return &stream{r, s.gate, make(chan struct{}), sync.Once{}}, size, nil
+	return &Stream{ReadCloser: &stream{r, s.gate, make(chan struct{}), sync.Once{}}, Size: size}, nil
 }
 
 type broken struct{}

@@ -38,7 +38,7 @@ func (a *agent) newClient() error {
 		a.logger.Warn("cannot remove what earlier snapshots left", "dir", scratch, "error", err)
 	}
 	cfg := client.Config{RPC: a.rpc, Pool: a.pool, Servers: a.servers, Advertise: a.rpcAddr, Version: version.Get().Version,
-		Images: images, Prune: images.prune, Upload: images.upload, Scratch: scratch, Logger: a.logger}
+		Images: images, OpenImage: images.cache.OpenOrigin, Prune: images.prune, Upload: images.upload, Scratch: scratch, Logger: a.logger}
 	if c.CPUMetrics {
 		cfg.Metrics = client.NewCPUMonitor("/proc", "/sys").Measure
 	}
@@ -152,7 +152,7 @@ func (s *driverSet) close() {
 	}
 }
 
-// images is the host's image cache, filled from the servers.
+// images is the host's image cache, filled from the servers and from other hosts.
 type images struct {
 	a     *agent
 	cache *imagecache.Cache
@@ -160,23 +160,14 @@ type images struct {
 
 func (a *agent) newImages(dir string) (*images, error) {
 	i := &images{a: a}
+	from := &client.ImageFetcher{Pool: a.pool, Servers: a.servers, Self: a.rpcAddr}
 	var err error
-	i.cache, err = imagecache.New(imagecache.Config{Dir: dir, Fetch: i.fetch, Logger: a.logger.Named("images")})
+	i.cache, err = imagecache.New(imagecache.Config{Dir: dir, Fetch: from.Fetch, Fetched: i.fetched, Logger: a.logger.Named("images")})
 	return i, err
 }
 
-func (i *images) fetch(ctx context.Context, sha512 string, offset int64) (io.ReadCloser, int64, error) {
-	err := error(structs.Errorf(structs.KindUnavailable, "no server is known to fetch images from"))
-	for _, addr := range i.a.servers() {
-		var r io.ReadCloser
-		var size int64
-		r, size, err = cluster.OpenBlob(ctx, i.a.pool, addr, structs.BlobRequest{SHA512: sha512, Offset: offset})
-		if err == nil {
-			return r, size, nil
-		}
-	}
-	return nil, 0, err
-}
+// fetched is called when instances are built, long after the client was made.
+func (i *images) fetched(sha512 string) { i.a.client.ImageFetched(sha512) }
 
 // upload stores a file on the servers, through the first that takes it.
 func (i *images) upload(ctx context.Context, req structs.BlobWriteRequest, path string) error {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/kilonova-cloud/kilonova/nomadlike"
 	"github.com/kilonova-cloud/kilonova/nomadlike/blob"
+	"github.com/kilonova-cloud/kilonova/nomadlike/blobstream"
 	"github.com/kilonova-cloud/kilonova/nomadlike/rpc"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 )
@@ -22,6 +23,8 @@ type blobs struct {
 	store *blob.Store
 	tmp   string // the store's folder when the server has no data directory
 	pulls sync.Map
+
+	handout handout
 }
 
 func newBlobs(s *Server) (*blobs, error) {
@@ -145,12 +148,23 @@ func (b *blobs) rpcPull(ctx context.Context, req *structs.BlobPullRequest) (*str
 	return &structs.Ack{}, b.pull(ctx, req.SHA512, req.From)
 }
 
-const blobChunk = 256 << 10
+// blobChunk is how much of an upload travels in one message.
+const blobChunk = blobstream.Chunk
 
+// rpcRead is Blob.Read. A host that asks may be sent to other hosts, or be asked to come again.
 func (b *blobs) rpcRead(ctx context.Context, stream rpc.Stream) error {
 	var req structs.BlobRequest
 	if err := stream.Recv(&req); err != nil {
 		return err
+	}
+	var sent func(n int)
+	if req.Host {
+		s, hosts := b.handout.admit(&req, b.hostAddr)
+		if s == nil {
+			return stream.Send(&structs.BlobChunk{Busy: true, Hosts: hosts})
+		}
+		defer b.handout.end(s)
+		sent = s.sent
 	}
 	var r io.ReadCloser
 	var size int64
@@ -164,76 +178,17 @@ func (b *blobs) rpcRead(ctx context.Context, stream rpc.Stream) error {
 		return err
 	}
 	defer r.Close()
-	if req.Offset > 0 {
-		if err := skip(r, req.Offset); err != nil {
-			return structs.Errorf(structs.KindInvalid, "cannot read from offset %d: %w", req.Offset, err)
-		}
-	}
-	first := true
-	for {
-		buf := make([]byte, blobChunk) // sent values are constant, so each chunk has its own
-		n, rerr := io.ReadFull(r, buf)
-		if n > 0 || first {
-			if err := stream.Send(&structs.BlobChunk{Size: size, Data: buf[:n]}); err != nil {
-				return nil
-			}
-			first = false
-		}
-		if errors.Is(rerr, io.EOF) || errors.Is(rerr, io.ErrUnexpectedEOF) {
-			return nil
-		}
-		if rerr != nil {
-			return rerr
-		}
-	}
-}
-
-func skip(r io.Reader, n int64) error {
-	if s, ok := r.(io.Seeker); ok {
-		_, err := s.Seek(n, io.SeekStart)
-		return err
-	}
-	_, err := io.CopyN(io.Discard, r, n)
-	return err
+	return blobstream.Send(ctx, stream, r, size, req.Offset, sent)
 }
 
 // OpenBlob reads a blob from the server at addr, from req.Offset on. size is the whole blob's.
 func OpenBlob(ctx context.Context, pool *rpc.Pool, addr string, req structs.BlobRequest) (r io.ReadCloser, size int64, err error) {
-	st, err := pool.OpenStream(ctx, addr, "Blob.Read")
+	br, err := blobstream.Open(ctx, pool, addr, "Blob.Read", &req)
 	if err != nil {
 		return nil, 0, err
 	}
-	if err := st.Send(&req); err != nil {
-		st.Close()
-		return nil, 0, err
-	}
-	var first structs.BlobChunk
-	if err := st.Recv(&first); err != nil {
-		st.Close()
-		return nil, 0, err
-	}
-	return &blobReader{st, first.Data}, first.Size, nil
+	return br, br.Size, nil
 }
-
-type blobReader struct {
-	st  rpc.Stream
-	buf []byte
-}
-
-func (r *blobReader) Read(p []byte) (int, error) {
-	for len(r.buf) == 0 {
-		var c structs.BlobChunk
-		if err := r.st.Recv(&c); err != nil {
-			return 0, err
-		}
-		r.buf = c.Data
-	}
-	n := copy(p, r.buf)
-	r.buf = r.buf[n:]
-	return n, nil
-}
-
-func (r *blobReader) Close() error { r.st.Close(); return nil }
 
 // repairLoop runs on every server: it pulls the blobs that servers have to have and that this one lacks, and drops those that no image names any more.
 func (b *blobs) repairLoop(ctx context.Context) {

@@ -23,6 +23,7 @@ var (
 	metricOldest    = newDesc("broker_oldest_seconds", "Age of the oldest evaluation in the leader's broker.")
 	metricPlans     = newDesc("plan_queue_plans", "Plans that wait for the applier.")
 	metricLeases    = newDesc("leases", "Host leases that the leader keeps.")
+	metricImages    = newDesc("image_sent_bytes_total", "Bytes of images that this server has sent to hosts.")
 )
 
 func newDesc(name, help string, labels ...string) *prometheus.Desc {
@@ -37,7 +38,7 @@ type collector struct{ s *Server }
 // Describe implements prometheus.Collector.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{metricLeader, metricApplied, metricCommit, metricTerm, metricPeers, metricHosts, metricInstances, metricActive,
-		metricPending, metricBroker, metricOldest, metricPlans, metricLeases} {
+		metricPending, metricBroker, metricOldest, metricPlans, metricLeases, metricImages} {
 		ch <- d
 	}
 }
@@ -76,6 +77,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	s.leases.mu.Unlock()
 	gauge(metricLeases, float64(n))
+	ch <- prometheus.MustNewConstMetric(metricImages, prometheus.CounterValue, float64(s.blobs.handout.bytes.Load()))
 }
 
 func (c collector) collectState(gauge func(*prometheus.Desc, float64, ...string)) {

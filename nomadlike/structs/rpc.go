@@ -133,12 +133,28 @@ type BlobRequest struct {
 	SHA512 string `codec:"s"`
 	Offset int64  `codec:"o"`
 	Local  bool   `codec:"l"` // only from the asked server's own store
+	// Host says that a host asks a server: it may be sent elsewhere (BlobChunk.Busy).
+	Host bool `codec:"h,omitempty"`
+	// NoHosts says of that host that other hosts are of no use to it: those that it was sent to could not be reached, or gave it wrong bytes.
+	NoHosts bool `codec:"nh,omitempty"`
+	// Without are RPC addresses of hosts that turned out not to have the bytes, or not whole: the server forgets them.
+	Without []string `codec:"w,omitempty"`
 }
 
 // BlobChunk is a piece of a blob; the first one of a stream says how large the whole is.
 type BlobChunk struct {
 	Size int64  `codec:"n"`
 	Data []byte `codec:"d"`
+	// Busy, alone in its stream, says that who was asked sends these bytes to enough others now: Hosts, if any, are RPC addresses of hosts that have them.
+	Busy  bool     `codec:"b,omitempty"`
+	Hosts []string `codec:"h,omitempty"`
+}
+
+// BlobFetchedRequest says that a host has an image's bytes, whole and checked, and gives them to other hosts that ask.
+type BlobFetchedRequest struct {
+	HostID HostID `codec:"h"`
+	Epoch  uint64 `codec:"e"`
+	SHA512 string `codec:"s"`
 }
 
 // BlobWriteRequest begins the upload of an image's bytes by the host that made it; Size bytes in BlobChunks follow. The image is active when it is acknowledged.

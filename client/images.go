@@ -24,7 +24,7 @@ const (
 )
 
 // readImage is Client.ReadImage: another host reads an image's bytes that this machine has.
-func (c *Client) readImage(ctx context.Context, st rpc.Stream) error {
+func (c *Client) readImage(_ context.Context, st rpc.Stream) error {
 	var req structs.BlobRequest
 	if err := st.Recv(&req); err != nil {
 		return err
@@ -43,7 +43,7 @@ func (c *Client) readImage(ctx context.Context, st rpc.Stream) error {
 		return err
 	}
 	defer r.Close()
-	return blobstream.Send(ctx, st, r, size, req.Offset, nil)
+	return blobstream.Send(st, r, size, req.Offset, nil)
 }
 
 // ImageFetched has the servers told that other hosts can read an image here. It does not wait; when too many are on their way it is left out.

@@ -31,15 +31,13 @@ func (b *Busy) Error() string { return errBusy.Error() }
 func (b *Busy) Unwrap() error { return errBusy }
 
 // Send answers a request that was received: it sends r, the bytes of a blob of that size, from offset on. sent hears of each piece; nil is nobody. A caller that goes away is no
-// error, and ends it. ctx is the handler's.
-func Send(ctx context.Context, st rpc.Stream, r io.Reader, size, offset int64, sent func(n int)) error {
+// error, and ends it.
+func Send(st rpc.Stream, r io.Reader, size, offset int64, sent func(n int)) error {
 	if offset > 0 {
 		if err := skip(r, offset); err != nil {
 			return structs.Errorf(structs.KindInvalid, "cannot read from offset %d: %w", offset, err)
 		}
 	}
-	stop := context.AfterFunc(ctx, st.Close) // a Send that waits for a caller who has gone knows nothing of ctx
-	defer stop()
 	for first := true; ; first = false {
 		buf := make([]byte, Chunk) // sent values are constant, so each chunk has its own
 		n, rerr := io.ReadFull(r, buf)

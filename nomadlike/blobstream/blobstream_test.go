@@ -56,7 +56,7 @@ func TestSend(t *testing.T) {
 				r = io.MultiReader(r) // cannot seek
 			}
 			sent := 0
-			err := Send(ctx, st, r, int64(len(data)), req.Offset, func(n int) { sent += n })
+			err := Send(st, r, int64(len(data)), req.Offset, func(n int) { sent += n })
 			if err == nil && sent != len(data)-int(req.Offset) {
 				t.Errorf("%d bytes are said to be sent", sent)
 			}
@@ -94,7 +94,7 @@ func TestBusy(t *testing.T) {
 func TestAnErrorInTheMiddle(t *testing.T) {
 	both(t, func(t *testing.T, local bool) {
 		pool, addr := serve(t, local, func(ctx context.Context, st rpc.Stream, _ *structs.BlobRequest) error {
-			return Send(ctx, st, io.MultiReader(bytes.NewReader(make([]byte, Chunk)), failing{}), 10*Chunk, 0, nil)
+			return Send(st, io.MultiReader(bytes.NewReader(make([]byte, Chunk)), failing{}), 10*Chunk, 0, nil)
 		})
 		r, err := Open(t.Context(), pool, addr, "Read", &structs.BlobRequest{})
 		require.NoError(t, err)
@@ -118,7 +118,7 @@ func TestACallerGoesAway(t *testing.T) {
 	both(t, func(t *testing.T, local bool) {
 		over := make(chan error, 1)
 		pool, addr := serve(t, local, func(ctx context.Context, st rpc.Stream, _ *structs.BlobRequest) error {
-			err := Send(ctx, st, zeros{}, 1<<40, 0, nil)
+			err := Send(st, zeros{}, 1<<40, 0, nil)
 			over <- err
 			return err
 		})

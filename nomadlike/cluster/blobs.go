@@ -178,7 +178,7 @@ func (b *blobs) rpcRead(ctx context.Context, stream rpc.Stream) error {
 		return err
 	}
 	defer r.Close()
-	return blobstream.Send(ctx, stream, r, size, req.Offset, sent)
+	return blobstream.Send(stream, r, size, req.Offset, sent)
 }
 
 // OpenBlob reads a blob from the server at addr, from req.Offset on. size is the whole blob's.

@@ -284,6 +284,9 @@ func (s *Server) guard(method string, f func() error) (err error) {
 	return f()
 }
 
+// sendGrace is how long what a stream's handler still has to say may take once its caller has gone or its time is up.
+const sendGrace = time.Second
+
 func (s *Server) serveStream(ctx context.Context, cancel context.CancelFunc, method string, h *handler, conn *yamux.Stream, r *bufio.Reader, w *bufio.Writer) {
 	st := newNetStream(conn, r, w, cancel)
 	st.ctx, st.ahead = ctx, make(chan received, 1)
@@ -292,8 +295,12 @@ func (s *Server) serveStream(ctx context.Context, cancel context.CancelFunc, met
 		defer close(done)
 		st.readAhead()
 	}()
+	stop := context.AfterFunc(ctx, func() { // a Send whose caller reads no more knows nothing of ctx: yamux itself would wait for minutes
+		_ = conn.SetWriteDeadline(time.Now().Add(sendGrace))
+	})
 	err := s.guard(method, func() error { return h.stream(ctx, st) })
 	st.finish(err)
+	stop()
 	cancel()
 	_ = conn.SetReadDeadline(time.Now())
 	<-done

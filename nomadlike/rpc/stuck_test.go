@@ -120,3 +120,38 @@ func TestRaftLayerCloseBreaksConnections(t *testing.T) {
 	require.Error(t, err)
 	require.NoError(t, lc.Close())
 }
+
+// A handler that sends more than its caller reads ends when the caller goes away.
+func TestSendEndsWithItsCaller(t *testing.T) {
+	t.Parallel()
+	s, err := NewServer("127.0.0.1:0", nil, hclog.NewNullLogger())
+	require.NoError(t, err)
+	t.Cleanup(s.Close)
+	sent, ended := make(chan struct{}, 1), make(chan error, 1)
+	HandleStream(s, "Flood", AnyAgent, func(_ context.Context, st Stream) error {
+		for {
+			err := st.Send(&echo{Text: string(make([]byte, 64<<10))})
+			if err != nil {
+				ended <- err
+				return err
+			}
+			select {
+			case sent <- struct{}{}:
+			default:
+			}
+		}
+	})
+	go s.Serve()
+	p := NewPool(nil)
+	defer p.Close()
+	st, err := p.OpenStream(t.Context(), s.Addr().String(), "Flood")
+	require.NoError(t, err)
+	<-sent
+	st.Close()
+	select {
+	case err := <-ended:
+		require.Error(t, err)
+	case <-time.After(15 * time.Second):
+		t.Fatal("the handler still sends")
+	}
+}

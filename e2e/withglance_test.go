@@ -125,77 +125,100 @@ plugin "fake" {
 	var first, admins struct{ ID string }
 	anna.json(&first, "server", "show", "first")
 	s.json(&admins, "image", "show", "admins")
-	c := loginAt(t, keystone, "anna", "anna-s3cret", "web")
-	act := func(instance, body string) {
-		t.Helper()
-		_, err := c.send(http.MethodPost, a.url()+"/compute/v2.1/servers/"+instance+"/action", body)
-		require.NoError(t, err)
-	}
-	// pollImages waits until anna's images have the names and statuses.
-	pollImages := func(want ...string) {
-		t.Helper()
-		eventually(t, time.Minute, "Glance has "+strings.Join(want, ", "), func() error {
-			var got []string
-			pages, err := images.List(c.image, images.ListOpts{Owner: imageOwner(c)}).AllPages(context.Background())
-			if err != nil {
-				return err
-			}
-			list, err := images.ExtractImages(pages)
-			for _, i := range list {
-				got = append(got, i.Name+" "+string(i.Status))
-			}
-			if slices.Sort(got); err == nil && !slices.Equal(got, want) {
-				err = fmt.Errorf("it has %q", got)
-			}
-			return err
-		})
-	}
-
+	g := &glanceUser{cloud: loginAt(t, keystone, "anna", "anna-s3cret", "web"), stock: anna, agent: a, instance: first.ID}
 	t.Run("what Glance does not show is not there", func(t *testing.T) {
-		_, err := c.send(http.MethodPost, a.url()+"/compute/v2.1/servers/"+first.ID+"/action", fmt.Sprintf(`{"rebuild": {"imageRef": %q}}`, admins.ID))
+		_, err := g.send(http.MethodPost, g.url()+"/action", fmt.Sprintf(`{"rebuild": {"imageRef": %q}}`, admins.ID))
 		require.ErrorContains(t, err, "Can not find requested image")
-		code, text := send(t, http.MethodGet, a.url()+"/compute/v2.1/images/detail", c.provider.Token())
+		code, text := send(t, http.MethodGet, a.url()+"/compute/v2.1/images/detail", g.provider.Token())
 		require.Equal(t, 200, code, text)
 		require.Contains(t, text, `"base"`)
 		require.NotContains(t, text, `"admins"`)
 		require.Contains(t, text, glance+"/images/")
 	})
-	t.Run("a snapshot goes to Glance", func(t *testing.T) {
-		anna.run("server", "image", "create", "--name", "snap", "--wait", "first")
-		var snap struct {
-			ID, Status string
-			Properties map[string]any
-		}
-		anna.json(&snap, "image", "show", "snap")
-		require.Equal(t, "active", snap.Status)
-		require.Equal(t, "debian", snap.Properties["os_distro"])
-		require.Equal(t, "snapshot", snap.Properties["image_type"])
-		act(first.ID, fmt.Sprintf(`{"rebuild": {"imageRef": %q}}`, snap.ID))
-		waitStatus(t, c, time.Minute, "ACTIVE", first.ID)
-	})
-	t.Run("backups are rotated there", func(t *testing.T) {
-		for n, have := range [][]string{{"monday active", "snap active"}, {"monday active", "snap active", "tuesday active"}, {"snap active", "tuesday active", "wednesday active"}} {
-			act(first.ID, fmt.Sprintf(`{"createBackup": {"name": %q, "backup_type": "daily", "rotation": 2}}`, []string{"monday", "tuesday", "wednesday"}[n]))
-			pollImages(have...)
-			waitStatus(t, c, time.Minute, "ACTIVE", first.ID)
-		}
-	})
-	t.Run("a shelved instance's disk is there for as long as it is shelved", func(t *testing.T) {
-		act(first.ID, `{"shelve": null}`)
-		waitStatus(t, c, time.Minute, "SHELVED_OFFLOADED", first.ID)
-		pollImages("first-shelved active", "snap active", "tuesday active", "wednesday active")
-		act(first.ID, `{"unshelve": null}`)
-		waitStatus(t, c, time.Minute, "ACTIVE", first.ID)
-		pollImages("snap active", "tuesday active", "wednesday active")
-	})
+	t.Run("a snapshot goes to Glance", g.snapshot)
+	t.Run("backups are rotated there", g.backups)
+	t.Run("a shelved instance's disk is there for as long as it is shelved", g.shelve)
 	t.Run("without Glance what runs goes on", func(t *testing.T) {
 		killGlance()
-		act(first.ID, `{"os-stop": null}`)
-		waitStatus(t, c, time.Minute, "SHUTOFF", first.ID)
-		code, text := send(t, http.MethodGet, a.url()+"/compute/v2.1/images", c.provider.Token())
+		g.act(`{"os-stop": null}`)
+		waitStatus(t, g.cloud, time.Minute, "SHUTOFF", first.ID)
+		code, text := send(t, http.MethodGet, a.url()+"/compute/v2.1/images", g.provider.Token())
 		require.Equal(t, 503, code, text)
 		require.Contains(t, text, "The Image service cannot be asked now; try again.")
 	})
+}
+
+// glanceUser is somebody with an instance, whose images are in Glance.
+type glanceUser struct {
+	*cloud
+	stock    *stock
+	agent    *agent
+	instance string
+}
+
+func (g *glanceUser) url() string { return g.agent.url() + "/compute/v2.1/servers/" + g.instance }
+
+// act has something done with the instance.
+func (g *glanceUser) act(body string) {
+	g.t.Helper()
+	_, err := g.send(http.MethodPost, g.url()+"/action", body)
+	require.NoError(g.t, err)
+}
+
+// pollImages waits until the user's images have the names and statuses.
+func (g *glanceUser) pollImages(want ...string) {
+	g.t.Helper()
+	eventually(g.t, time.Minute, "Glance has "+strings.Join(want, ", "), func() error {
+		var got []string
+		pages, err := images.List(g.image, images.ListOpts{Owner: imageOwner(g.cloud)}).AllPages(context.Background())
+		if err != nil {
+			return err
+		}
+		list, err := images.ExtractImages(pages)
+		for _, i := range list {
+			got = append(got, i.Name+" "+string(i.Status))
+		}
+		if slices.Sort(got); err == nil && !slices.Equal(got, want) {
+			err = fmt.Errorf("it has %q", got)
+		}
+		return err
+	})
+}
+
+func (g *glanceUser) snapshot(t *testing.T) {
+	g.stock.run("server", "image", "create", "--name", "snap", "--wait", "first")
+	var snap struct {
+		ID, Status string
+		Properties map[string]any
+	}
+	g.stock.json(&snap, "image", "show", "snap")
+	require.Equal(t, "active", snap.Status)
+	require.Equal(t, "debian", snap.Properties["os_distro"])
+	require.Equal(t, "snapshot", snap.Properties["image_type"])
+	g.act(fmt.Sprintf(`{"rebuild": {"imageRef": %q}}`, snap.ID))
+	waitStatus(t, g.cloud, time.Minute, "ACTIVE", g.instance)
+}
+
+func (g *glanceUser) backups(t *testing.T) {
+	for n, have := range [][]string{{"monday active", "snap active"}, {"monday active", "snap active", "tuesday active"}, {"snap active", "tuesday active", "wednesday active"}} {
+		eventually(t, time.Minute, "another backup begins", func() error { // the one before is in Glance a little earlier than its task ends
+			_, err := g.send(http.MethodPost, g.url()+"/action", fmt.Sprintf(`{"createBackup": {"name": %q, "backup_type": "daily", "rotation": 2}}`, []string{"monday", "tuesday", "wednesday"}[n]))
+			return err
+		})
+		g.pollImages(have...)
+	}
+}
+
+func (g *glanceUser) shelve(t *testing.T) {
+	eventually(t, time.Minute, "shelving begins", func() error {
+		_, err := g.send(http.MethodPost, g.url()+"/action", `{"shelve": null}`)
+		return err
+	})
+	waitStatus(t, g.cloud, time.Minute, "SHELVED_OFFLOADED", g.instance)
+	g.pollImages("first-shelved active", "snap active", "tuesday active", "wednesday active")
+	g.act(`{"unshelve": null}`)
+	waitStatus(t, g.cloud, time.Minute, "ACTIVE", g.instance)
+	g.pollImages("snap active", "tuesday active", "wednesday active")
 }
 
 // imageOwner is the project of the login.

@@ -139,7 +139,7 @@ type round struct {
 // from asks one server, and the hosts that it names. ErrBusy when there is somebody who may have time later.
 func (r *round) from(ctx context.Context, server string) (*imagecache.Stream, error) {
 	for noHosts := r.ask.Sure; ; noHosts = true {
-		req := &structs.BlobRequest{SHA512: r.ask.SHA512, Offset: r.ask.Offset, Host: true, NoHosts: noHosts, Without: r.without}
+		req := &structs.BlobRequest{SHA512: r.ask.SHA512, Offset: r.ask.Offset, Host: true, NoHosts: noHosts, Sure: r.ask.Sure, Without: r.without}
 		pctx, opened, cancel := patient(ctx, serverPatience)
 		s, err := blobstream.Open(pctx, r.f.Pool, server, "Blob.Read", req)
 		if err == nil {

@@ -102,6 +102,9 @@ type ImageConfig struct {
 	CountTotal     *int `hcl:"image_count_total,optional"`     // images
 	CountUploading *int `hcl:"image_count_uploading,optional"` // images whose data are arriving
 
+	Copies         *int    `hcl:"copies,optional"`          // servers that keep an image's bytes; 0 is all
+	VerifyInterval *string `hcl:"verify_interval,optional"` // 0s: never
+
 	ImportMethods []string           `hcl:"enabled_import_methods,optional"`
 	TaskTTL       *string            `hcl:"task_time_to_live,optional"` // of the record of an import that has ended
 	DefaultStore  *string            `hcl:"default_store,optional"`

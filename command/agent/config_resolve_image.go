@@ -20,6 +20,8 @@ func (r *resolver) image() {
 	out.StageTotal = r.atLeast(path+structs.ImageStageTotal, c.StageTotal, -1, -1)
 	out.CountTotal = r.atLeast(path+structs.ImageCountTotal, c.CountTotal, -1, -1)
 	out.CountUploading = r.atLeast(path+structs.ImageCountUploading, c.CountUploading, -1, -1)
+	out.Copies = r.atLeast(path+"copies", c.Copies, 0, 0)
+	out.VerifyInterval = r.duration(path+"verify_interval", c.VerifyInterval, 7*24*time.Hour, 0)
 	if out.ImportMethods = c.ImportMethods; out.ImportMethods == nil {
 		out.ImportMethods = importMethods
 	}

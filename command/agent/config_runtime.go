@@ -113,6 +113,9 @@ type ImageRuntime struct {
 	CountTotal     int `json:"image_count_total"`
 	CountUploading int `json:"image_count_uploading"`
 
+	Copies         int           `json:"copies"`
+	VerifyInterval time.Duration `json:"verify_interval"`
+
 	ImportMethods []string           `json:"enabled_import_methods"`
 	TaskTTL       time.Duration      `json:"task_time_to_live"`
 	DefaultStore  string             `json:"default_store"`

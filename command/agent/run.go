@@ -214,6 +214,7 @@ func (a *agent) newServer() error {
 		BootstrapExpect: s.BootstrapExpect, Advertise: a.rpcAddr, LeaseTTL: s.LeaseTTL, TokenTTL: s.TokenTTL, ReclaimAfter: s.ReclaimInterval, OffloadAfter: s.ShelvedOffloadAfter, Workers: s.Scheduler.Workers,
 		KeepFinished: keepFinished, HeartbeatInterval: s.HeartbeatInterval, Raft: consensus.Tuning{SnapshotThreshold: s.RaftSnapshotThreshold,
 			SnapshotInterval: s.RaftSnapshotInterval, TrailingLogs: s.RaftTrailingLogs, Multiplier: s.RaftMultiplier}, Logger: a.logger}
+	cfg.ImageCopies, cfg.ImageVerify = s.Image.Copies, s.Image.VerifyInterval
 	a.addDuties(&cfg)
 	if err := a.useGlance(&cfg); err != nil {
 		return err

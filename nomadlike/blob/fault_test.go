@@ -155,7 +155,7 @@ func TestImport(t *testing.T) {
 			require.Zero(t, staged(t, s))
 			if c.ok {
 				require.NoError(t, err)
-				require.NoError(t, s.Verify(t.Context(), c.sha))
+				require.NoError(t, s.Verify(t.Context(), c.sha, 0))
 				require.NoError(t, s.Import(t.Context(), c.sha, c.size, iotest.ErrReader(broken)), "is there: not read")
 				return
 			}
@@ -179,11 +179,11 @@ func TestVerifyRemovesWhatTheDiskDamaged(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	name := put(t, s, []byte("good bytes"))
-	require.NoError(t, s.Verify(t.Context(), name))
+	require.NoError(t, s.Verify(t.Context(), name, 0))
 	require.NoError(t, os.WriteFile(s.path(name), []byte("g00d bytes"), 0o600))
-	require.True(t, structs.IsKind(s.Verify(t.Context(), name), structs.KindUnavailable))
+	require.True(t, structs.IsKind(s.Verify(t.Context(), name, 0), structs.KindUnavailable))
 	require.False(t, s.Has(name))
-	require.True(t, structs.IsKind(s.Verify(t.Context(), name), structs.KindNotFound))
+	require.True(t, structs.IsKind(s.Verify(t.Context(), name, 0), structs.KindNotFound))
 }
 
 func TestSingle(t *testing.T) {

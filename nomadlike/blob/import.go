@@ -2,8 +2,6 @@ package blob
 
 import (
 	"context"
-	"crypto/sha512"
-	"encoding/hex"
 	"io"
 
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
@@ -42,28 +40,6 @@ func (s *Store) Import(ctx context.Context, sha string, size int64, r io.Reader)
 	}
 	_, err = w.Commit()
 	return err
-}
-
-// Verify reads the blob and compares it with its name. A blob that the disk has damaged is removed, so that it can be
-// fetched again from another server, and reported as KindUnavailable; a missing one is KindNotFound.
-func (s *Store) Verify(ctx context.Context, sha string) error {
-	f, size, err := s.Open(sha)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = f.Close() }()
-	h := sha512.New()
-	if _, err := io.Copy(h, contextReader{ctx, f}); err != nil && ctx.Err() != nil {
-		return err
-	}
-	if hex.EncodeToString(h.Sum(nil)) == sha {
-		return nil
-	}
-	s.log.Error("image data is damaged on this server's disk; removed", "sha512", sha, "bytes", size)
-	if err := s.Delete(sha); err != nil {
-		return err
-	}
-	return structs.Errorf(structs.KindUnavailable, "image data %s was damaged on this server's disk and is removed", sha)
 }
 
 // contextReader ends a copy when its context does.

@@ -52,11 +52,11 @@ func Unneeded(r state.Reader, s *Store, minAge time.Duration) ([]Info, error) {
 	return out, nil
 }
 
-// CollectUnneeded removes the Unneeded and returns their names. r must be a linearizable moment.
-func CollectUnneeded(r state.Reader, s *Store, minAge time.Duration) ([]string, error) {
+// CollectUnneeded removes the Unneeded, and those others that spare says are kept elsewhere (nil: none), and returns their names. r must be a linearizable moment.
+func CollectUnneeded(r state.Reader, s *Store, minAge time.Duration, spare func(sha string) bool) ([]string, error) {
 	now := time.Now()
 	age := now.Sub(UnneededSince(r, now, minAge))
-	return s.GarbageCollect(func(sha string) bool { return r.ImageWithBytes(sha) != nil }, age)
+	return s.GarbageCollect(func(sha string) bool { return r.ImageWithBytes(sha) != nil && (spare == nil || !spare(sha)) }, age)
 }
 
 // Keep is Has that also makes the blob young for GarbageCollect: for who is about to count on it.

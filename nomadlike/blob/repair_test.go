@@ -46,7 +46,7 @@ func TestUnneeded(t *testing.T) {
 	list, err := Unneeded(world(active, old), s, time.Minute)
 	require.NoError(t, err)
 	require.Empty(t, list, "an upload that began before the blob was put may be about to name it")
-	removed, err := CollectUnneeded(world(active, old), s, time.Minute)
+	removed, err := CollectUnneeded(world(active, old), s, time.Minute, nil)
 	require.NoError(t, err)
 	require.Empty(t, removed)
 
@@ -55,11 +55,11 @@ func TestUnneeded(t *testing.T) {
 	require.Len(t, list, 1)
 	require.Equal(t, free, list[0].SHA512)
 	require.True(t, s.Keep(free))
-	removed, err = CollectUnneeded(world(active, late), s, time.Minute)
+	removed, err = CollectUnneeded(world(active, late), s, time.Minute, nil)
 	require.NoError(t, err)
 	require.Empty(t, removed, "kept")
 	age(t, s, free, time.Hour)
-	removed, err = CollectUnneeded(world(active, late), s, time.Minute)
+	removed, err = CollectUnneeded(world(active, late), s, time.Minute, nil)
 	require.NoError(t, err)
 	require.Equal(t, []string{free}, removed)
 	require.True(t, s.Has(named))
@@ -84,7 +84,7 @@ func TestUnneededAndImports(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, list, "%s", busy.Status)
 	}
-	removed, err := CollectUnneeded(world(images...), s, time.Minute)
+	removed, err := CollectUnneeded(world(images...), s, time.Minute, nil)
 	require.NoError(t, err)
 	require.ElementsMatch(t, []string{elsewhere, coming}, removed)
 	gone := &structs.Image{ID: "d", Status: structs.ImageUploading, SHA512: coming}

@@ -33,7 +33,7 @@ func (s Single) Open(ctx context.Context, sha512 string) (io.ReadCloser, int64, 
 	if err := ctx.Err(); err != nil {
 		return nil, 0, err
 	}
-	f, size, err := s.Store.Open(sha512)
+	f, size, err := s.Store.OpenChecked(sha512)
 	if err != nil {
 		return nil, 0, err
 	}

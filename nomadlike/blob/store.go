@@ -186,7 +186,7 @@ func (s *Store) GarbageCollect(keep func(sha string) bool, minAge time.Duration)
 		}
 		if gone {
 			removed = append(removed, b.SHA512)
-			s.log.Info("removed image data that no image names", "sha512", b.SHA512, "bytes", b.Size)
+			s.log.Info("removed image data that this server need not have", "sha512", b.SHA512, "bytes", b.Size)
 		}
 	}
 	return removed, nil

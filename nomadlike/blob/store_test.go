@@ -165,7 +165,7 @@ func TestConcurrentIdenticalUploads(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, all, 1)
 	require.Zero(t, staged(t, s))
-	require.NoError(t, s.Verify(t.Context(), sha(data)))
+	require.NoError(t, s.Verify(t.Context(), sha(data), 0))
 }
 
 func TestGarbageCollect(t *testing.T) {
@@ -201,7 +201,7 @@ func TestCommitReplacesATruncatedBlob(t *testing.T) {
 	name := put(t, s, data)
 	require.NoError(t, os.Truncate(s.path(name), 2))
 	put(t, s, data)
-	require.NoError(t, s.Verify(t.Context(), name))
+	require.NoError(t, s.Verify(t.Context(), name, 0))
 }
 
 func TestOpenFailsWhereNoFolderCanBe(t *testing.T) {

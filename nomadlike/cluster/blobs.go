@@ -1,18 +1,20 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync"
-	"time"
+
+	"golang.org/x/sync/singleflight"
 
 	"github.com/kilonova-cloud/kilonova/nomadlike"
 	"github.com/kilonova-cloud/kilonova/nomadlike/blob"
 	"github.com/kilonova-cloud/kilonova/nomadlike/blobstream"
+	"github.com/kilonova-cloud/kilonova/nomadlike/consensus"
 	"github.com/kilonova-cloud/kilonova/nomadlike/rpc"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 )
@@ -23,12 +25,16 @@ type blobs struct {
 	store *blob.Store
 	tmp   string // the store's folder when the server has no data directory
 	pulls sync.Map
+	lost  chan struct{} // wakes repairLoop
+
+	sure    singleflight.Group // by SHA-512
+	checked sync.Map           // SHA-512 -> when it was last found whole, of those that a host asked to be sure of
 
 	handout handout
 }
 
 func newBlobs(s *Server) (*blobs, error) {
-	b := &blobs{s: s}
+	b := &blobs{s: s, lost: make(chan struct{}, 1)}
 	dir := filepath.Join(s.cfg.DataDir, "images")
 	if s.cfg.DataDir == "" {
 		tmp, err := os.MkdirTemp("", "kilonova-images-")
@@ -55,20 +61,42 @@ func (b *blobs) Create(ctx context.Context) (nomadlike.BlobWriter, error) {
 
 // Open reads a blob from here, from another server that has it, or from a store of images that has it.
 func (b *blobs) Open(ctx context.Context, sha512 string) (io.ReadCloser, int64, error) {
-	f, size, err := b.store.Open(sha512)
-	if err == nil {
-		return f, size, nil
-	}
-	if !structs.IsKind(err, structs.KindNotFound) {
-		return nil, 0, err
+	return b.open(ctx, &structs.BlobRequest{SHA512: sha512})
+}
+
+// open is Open for who asks so. A host checks what it gets; for others, and for a host that got what was damaged, this server does.
+func (b *blobs) open(ctx context.Context, req *structs.BlobRequest) (io.ReadCloser, int64, error) {
+	r, size, err := b.openHere(ctx, req)
+	if err == nil || req.Local || !structs.IsKind(err, structs.KindNotFound) {
+		return r, size, err
 	}
 	for _, m := range b.others() {
-		r, size, rerr := OpenBlob(ctx, b.s.pool, m, structs.BlobRequest{SHA512: sha512, Local: true})
+		r, size, rerr := OpenBlob(ctx, b.s.pool, m, structs.BlobRequest{SHA512: req.SHA512, Local: true, Sure: req.Sure})
 		if rerr == nil {
 			return r, size, nil
 		}
 	}
-	return b.openElsewhere(ctx, sha512, err)
+	return b.openElsewhere(ctx, req.SHA512, err)
+}
+
+func (b *blobs) openHere(ctx context.Context, req *structs.BlobRequest) (io.ReadCloser, int64, error) {
+	if req.Sure {
+		if err := b.makeSure(ctx, req.SHA512); err != nil {
+			return nil, 0, err
+		}
+	}
+	if req.Host || req.Sure {
+		f, size, err := b.store.Open(req.SHA512)
+		if err != nil {
+			return nil, 0, err
+		}
+		return f, size, nil
+	}
+	f, size, err := b.store.OpenChecked(req.SHA512)
+	if err != nil {
+		return nil, 0, err
+	}
+	return f, size, nil
 }
 
 // openElsewhere reads the bytes from a store that is not the servers'. Without one that should have them the error is otherwise.
@@ -95,14 +123,19 @@ func (b *blobs) others() []string {
 	return out
 }
 
-// Spread makes other servers pull the blob until most servers of the cluster have it.
+// Spread makes other servers pull the blob until most servers of the cluster have it, or as many as are to keep it. Its keepers come first; where they cannot be reached
+// others take it, until repair has brought it to its keepers.
 func (b *blobs) Spread(ctx context.Context, sha512 string) ([]structs.ServerID, error) {
 	peers, err := b.s.node.Peers()
 	if err != nil {
 		return nil, err
 	}
+	keepers := b.keepers(sha512, peers)
+	slices.SortStableFunc(peers, func(x, y consensus.Peer) int {
+		return cmp.Compare(rank(slices.Contains(keepers, x.ID)), rank(slices.Contains(keepers, y.ID)))
+	})
 	have := []structs.ServerID{b.s.cfg.ID}
-	need := len(peers)/2 + 1
+	need := min(len(peers)/2+1, len(keepers))
 	var lastErr error
 	for _, p := range peers {
 		if len(have) >= need {
@@ -122,6 +155,22 @@ func (b *blobs) Spread(ctx context.Context, sha512 string) ([]structs.ServerID, 
 		return have, structs.Errorf(structs.KindUnavailable, "only %d of the %d servers that must hold an image's bytes have them: %w", len(have), need, lastErr)
 	}
 	return have, nil
+}
+
+func rank(first bool) int {
+	if first {
+		return 0
+	}
+	return 1
+}
+
+// keepers are the peers that keep a blob.
+func (b *blobs) keepers(sha512 string, peers []consensus.Peer) []structs.ServerID {
+	ids := make([]structs.ServerID, len(peers))
+	for i, p := range peers {
+		ids[i] = p.ID
+	}
+	return blob.Keepers(sha512, ids, b.s.cfg.ImageCopies)
 }
 
 // pull fetches a blob from another server into this one's store; concurrent pulls of one blob are one.
@@ -166,14 +215,7 @@ func (b *blobs) rpcRead(ctx context.Context, stream rpc.Stream) error {
 		defer b.handout.end(s)
 		sent = s.sent
 	}
-	var r io.ReadCloser
-	var size int64
-	var err error
-	if req.Local {
-		r, size, err = b.store.Open(req.SHA512)
-	} else {
-		r, size, err = b.Open(ctx, req.SHA512)
-	}
+	r, size, err := b.open(ctx, &req)
 	if err != nil {
 		return err
 	}
@@ -188,46 +230,4 @@ func OpenBlob(ctx context.Context, pool *rpc.Pool, addr string, req structs.Blob
 		return nil, 0, err
 	}
 	return br, br.Size, nil
-}
-
-// repairLoop runs on every server: it pulls the blobs that servers have to have and that this one lacks, and drops those that no image names any more.
-func (b *blobs) repairLoop(ctx context.Context) {
-	defer b.close()
-	t := time.NewTicker(time.Minute)
-	defer t.Stop()
-	for {
-		if err := b.repair(ctx); err != nil && ctx.Err() == nil {
-			b.s.logger.Warn("cannot repair the image store; it is tried again", "error", err)
-		}
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// unneededAge is how long a blob that no image names stays: an upload commits its blob before its image is active.
-const unneededAge = time.Hour
-
-func (b *blobs) repair(ctx context.Context) error {
-	r, err := b.s.Read(ctx)
-	if err != nil {
-		return nil // no cluster yet; there is a next time
-	}
-	var errs []error
-	for img := range r.Images() {
-		if !img.OnServers() || b.store.Has(img.SHA512) {
-			continue
-		}
-		var err error
-		for _, from := range b.others() {
-			if err = b.pull(ctx, img.SHA512, from); err == nil {
-				break
-			}
-		}
-		errs = append(errs, err)
-	}
-	_, err = blob.CollectUnneeded(r, b.store, unneededAge)
-	return errors.Join(append(slices.DeleteFunc(errs, func(e error) bool { return e == nil }), err)...)
 }

@@ -19,6 +19,7 @@ func (s *Server) registerRPC() {
 	rpc.Handle(s.rpc, "Evaluation.Settle", rpc.ServerOnly, s.rpcSettle)
 	rpc.Handle(s.rpc, "Plan.Submit", rpc.ServerOnly, s.rpcPlanSubmit)
 	rpc.Handle(s.rpc, "Blob.Pull", rpc.ServerOnly, s.blobs.rpcPull)
+	rpc.Handle(s.rpc, "Blob.Keep", rpc.ServerOnly, s.blobs.rpcKeep)
 	rpc.Handle(s.rpc, "Blob.Fetched", rpc.AnyAgent, s.blobs.rpcFetched)
 	rpc.HandleStream(s.rpc, "Blob.Read", rpc.AnyAgent, s.blobs.rpcRead)
 	rpc.HandleStream(s.rpc, "Blob.Write", rpc.AnyAgent, s.blobs.rpcWrite)

@@ -63,6 +63,8 @@ type options struct {
 	offload time.Duration // Config.OffloadAfter
 	keep    time.Duration // Config.KeepFinished; 0 is an hour
 	duties  func() []Duty // Config.Duties of each server
+	copies  int           // Config.ImageCopies
+	verify  time.Duration // Config.ImageVerify
 
 	keepDeleted func(r state.Reader, now structs.Time) structs.Time // Config.KeepDeleted
 }
@@ -94,7 +96,7 @@ func (m *member) startWith(o options, join []string) {
 		dir = ""
 	}
 	m.Server, err = NewServer(Config{ID: m.id, Name: string(m.id), Region: "RegionOne", DataDir: dir, BootstrapExpect: m.expect, Advertise: m.addr,
-		LeaseTTL: max(o.ttl, 2*time.Second), TokenTTL: time.Hour, KeepFinished: cmp.Or(o.keep, time.Hour), KeepDeleted: o.keepDeleted, ReclaimAfter: o.reclaim, OffloadAfter: o.offload, Duties: duties, Raft: o.raft, Logger: testLogger(m.t)}, m.rpc, m.pool)
+		LeaseTTL: max(o.ttl, 2*time.Second), TokenTTL: time.Hour, KeepFinished: cmp.Or(o.keep, time.Hour), KeepDeleted: o.keepDeleted, ReclaimAfter: o.reclaim, OffloadAfter: o.offload, ImageCopies: o.copies, ImageVerify: o.verify, Duties: duties, Raft: o.raft, Logger: testLogger(m.t)}, m.rpc, m.pool)
 	require.NoError(m.t, err)
 	go m.rpc.Serve()
 	m.gossip, err = gossip.New(gossip.Config{NodeName: string(m.id), BindAddr: net.JoinHostPort("127.0.0.1", freePort(m.t)), Local: true, Logger: testLogger(m.t),

@@ -51,6 +51,10 @@ type Config struct {
 	KeepDeleted func(r state.Reader, now structs.Time) structs.Time
 	// HeartbeatInterval is how often clients are told to renew their leases; 0 is a third of LeaseTTL.
 	HeartbeatInterval time.Duration
+	// ImageCopies is how many servers keep an image's bytes; 0 is all.
+	ImageCopies int
+	// ImageVerify is how often a server compares the bytes of its images with their hashes; 0 is never.
+	ImageVerify time.Duration
 	// ImageSource reads an image whose bytes lie in other stores than the servers' own; nil when there are none.
 	ImageSource func(ctx context.Context, i *structs.Image) (r io.ReadCloser, size int64, err error)
 	// ImageSink brings the bytes of an image that a host made to the external Image service that is to have them; nil when there is none. What it has already is
@@ -125,6 +129,7 @@ func (s *Server) Start(g *gossip.Pool) {
 	g.OnChange(s.membersChanged)
 	s.goRun(s.monitorLeadership)
 	s.goRun(s.blobs.repairLoop)
+	s.goRun(s.blobs.verifyLoop)
 	s.goRun(s.bootstrapLoop)
 	for n := range max(1, s.cfg.Workers) {
 		s.goRun(func(ctx context.Context) { s.runWorker(ctx, n) })

@@ -132,7 +132,8 @@ type ConsoleOutputResponse struct {
 type BlobRequest struct {
 	SHA512 string `codec:"s"`
 	Offset int64  `codec:"o"`
-	Local  bool   `codec:"l"` // only from the asked server's own store
+	Local  bool   `codec:"l"`            // only from the asked server's own store
+	Sure   bool   `codec:"su,omitempty"` // the asked server looks at the bytes before: the asker got some that were damaged
 	// Host says that a host asks a server: it may be sent elsewhere (BlobChunk.Busy).
 	Host bool `codec:"h,omitempty"`
 	// NoHosts says of that host that other hosts are of no use to it: those that it was sent to could not be reached, or gave it wrong bytes.
@@ -148,6 +149,16 @@ type BlobChunk struct {
 	// Busy, alone in its stream, says that who was asked sends these bytes to enough others now: Hosts, if any, are RPC addresses of hosts that have them.
 	Busy  bool     `codec:"b,omitempty"`
 	Hosts []string `codec:"h,omitempty"`
+}
+
+// BlobKeepRequest asks a server whether it has a blob, which it does not drop in the next time if it does.
+type BlobKeepRequest struct {
+	SHA512 string `codec:"s"`
+}
+
+// BlobKeepResponse answers a BlobKeepRequest.
+type BlobKeepResponse struct {
+	Has bool `codec:"h"`
 }
 
 // BlobFetchedRequest says that a host has an image's bytes, whole and checked, and gives them to other hosts that ask.

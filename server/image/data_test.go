@@ -333,7 +333,7 @@ func TestBytesStayAsLongAsAnImageNamesThem(t *testing.T) {
 	c.put(member, one, []byte("same")).want(t, 204)
 	c.put(other, two, []byte("same")).want(t, 204)
 	collect := func() []string {
-		removed, err := blob.CollectUnneeded(c.core.Stale(), c.blobs.Store, -time.Hour)
+		removed, err := blob.CollectUnneeded(c.core.Stale(), c.blobs.Store, -time.Hour, nil)
 		require.NoError(t, err)
 		return removed
 	}

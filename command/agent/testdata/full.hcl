@@ -65,6 +65,8 @@ server {
     image_stage_total     = 2048
     image_count_total     = 50
     image_count_uploading = 4
+    copies                = 2
+    verify_interval       = "24h"
 
     enabled_import_methods = ["web-download", "copy-image"]
     task_time_to_live      = "24h"

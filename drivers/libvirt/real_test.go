@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -118,16 +119,56 @@ func (b *testBed) end() error {
 	return errors.Join(err, os.RemoveAll(b.dir))
 }
 
+// supervise starts libvirtd again when it has ended, until the test ends, as systemd does: libvirt 9.0 has been seen to crash (a segmentation fault in its event loop)
+// when it wakes up to connections that were closed while it was stopped.
+func (b *testBed) supervise(t testing.TB) {
+	t.Helper()
+	stop, done := make(chan struct{}), make(chan struct{})
+	t.Cleanup(func() { close(stop); <-done })
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+			case <-stop:
+				return
+			}
+			if b.running() {
+				continue
+			}
+			t.Log("libvirtd has ended; it is started again")
+			if _, err := b.startLibvirtd(); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+}
+
+func (b *testBed) running() bool {
+	process, err := b.process()
+	return err == nil && process.Signal(syscall.Signal(0)) == nil
+}
+
 // libvirtd returns the daemon's process.
 func (b *testBed) libvirtd(t testing.TB) *os.Process {
 	t.Helper()
-	raw, err := os.ReadFile(filepath.Join(b.dir, "v", "libvirtd.pid"))
-	must(t, err)
-	pid, err := strconv.Atoi(strings.TrimSpace(string(raw)))
-	must(t, err)
-	process, err := os.FindProcess(pid)
+	process, err := b.process()
 	must(t, err)
 	return process
+}
+
+func (b *testBed) process() (*os.Process, error) {
+	raw, err := os.ReadFile(filepath.Join(b.dir, "v", "libvirtd.pid"))
+	if err != nil {
+		return nil, err
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(raw)))
+	if err != nil {
+		return nil, err
+	}
+	return os.FindProcess(pid)
 }
 
 // config returns a driver's configuration for the test bed.

@@ -139,6 +139,13 @@ func TestUse(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "scsi", w.known(id).Properties["hw_disk_bus"])
 
+	bare := w.image(w.DemoToken(), `{"name": "bare", "disk_format": "raw", "container_format": "bare"}`, data)
+	for range 2 {
+		_, err = w.client.Use(w.as(w.DemoToken()), bare)
+		require.NoError(t, err)
+		require.Equal(t, w.known(bare).CreateIndex, w.known(bare).ModifyIndex, "neither tags nor properties are nothing new")
+	}
+
 	hers := w.image(w.AdminToken(), raw, data)
 	for _, id := range []string{hers, "00000000-0000-0000-0000-000000000000", "../images/" + id, "?x"} {
 		_, err = w.client.Use(w.as(w.DemoToken()), id)

@@ -73,6 +73,12 @@ func (v *record) image() *structs.Image {
 		DiskFormat: value(v.DiskFormat), ContainerFormat: value(v.ContainerFormat), MinDiskGiB: v.MinDisk, MinMemoryMiB: v.MinRAM, Protected: v.Protected, Hidden: v.Hidden,
 		Tags: v.Tags, Size: value(v.Size), VirtualSize: value(v.VirtualSize), MD5: value(v.Checksum), Properties: v.properties, CreatedAt: at(v.CreatedAt), UpdatedAt: at(v.UpdatedAt),
 		External: true, Stores: []string{structs.StoreGlance}}
+	if len(i.Tags) == 0 { // as the state gives it back
+		i.Tags = nil
+	}
+	if len(i.Properties) == 0 {
+		i.Properties = nil
+	}
 	if value(v.HashAlgo) == sha512Algo {
 		i.SHA512 = strings.ToLower(value(v.HashValue))
 	}

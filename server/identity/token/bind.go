@@ -15,13 +15,19 @@ func bind(r state.Reader, c claims, now structs.Time) (*httpapi.Token, error) {
 	if c.expires <= now || r.Revoked(c.audit) { // revoking a token leaves those that were made from it, as in Keystone
 		return nil, errInvalid
 	}
-	u := holder(r, c.user, c.issued)
+	u, d := holderIn(r, c.user, c.issued)
 	if u == nil {
 		return nil, errInvalid
 	}
 	t := &httpapi.Token{IssuedAt: c.issued, ExpiresAt: c.expires, AuditID: c.audit, Methods: c.methods}
 	t.UserID, t.UserName, t.UserDomain = u.ID, u.Name, u.DomainID
-	if c.project != "" && !onProjectOf(r, t, c) || c.domain != "" && !onDomainOf(r, t, c) {
+	var p *structs.Project
+	if c.project != "" {
+		if p = onProjectOf(r, t, c, d); p == nil {
+			return nil, errInvalid
+		}
+	}
+	if c.domain != "" && !onDomainOf(r, t, c) {
 		return nil, errInvalid
 	}
 	var roles []*structs.Role
@@ -37,7 +43,7 @@ func bind(r state.Reader, c claims, now structs.Time) (*httpapi.Token, error) {
 			return nil, err
 		}
 	case c.project != "":
-		roles = access.OnProject(r, u.ID, r.Project(c.project))
+		roles = access.OnProject(r, u.ID, p)
 	case c.domain != "":
 		roles = access.OnDomain(r, u.ID, c.domain)
 	case c.system:
@@ -56,20 +62,37 @@ func bind(r state.Reader, c claims, now structs.Time) (*httpapi.Token, error) {
 
 // holder returns the user when a token that was issued then may still stand for it, else nil.
 func holder(r state.Reader, id structs.UserID, issued structs.Time) *structs.User {
-	u := access.EnabledUser(r, id)
-	if u == nil || issued < u.PasswordAt || issued < u.TokensFrom || issued < r.Domain(u.DomainID).TokensFrom {
-		return nil
-	}
+	u, _ := holderIn(r, id, issued)
 	return u
 }
 
-func onProjectOf(r state.Reader, t *httpapi.Token, c claims) bool {
-	p := access.EnabledProject(r, c.project)
-	if p == nil || c.issued < p.TokensFrom || c.issued < r.Domain(p.DomainID).TokensFrom {
-		return false
+// holderIn is holder with the user's domain. Every request looks here, so nothing is looked up twice.
+func holderIn(r state.Reader, id structs.UserID, issued structs.Time) (*structs.User, *structs.Domain) {
+	u := r.User(id)
+	if u == nil || !u.Enabled || issued < u.PasswordAt || issued < u.TokensFrom {
+		return nil, nil
+	}
+	d := r.Domain(u.DomainID)
+	if d == nil || !d.Enabled || issued < d.TokensFrom {
+		return nil, nil
+	}
+	return u, d
+}
+
+// onProjectOf puts the claims' project into the token and returns it; nil when the token stands for nobody there. d is a domain that may be the project's.
+func onProjectOf(r state.Reader, t *httpapi.Token, c claims, d *structs.Domain) *structs.Project {
+	p := r.Project(c.project)
+	if p == nil || !p.Enabled || c.issued < p.TokensFrom {
+		return nil
+	}
+	if d.ID != p.DomainID {
+		d = r.Domain(p.DomainID)
+	}
+	if d == nil || !d.Enabled || c.issued < d.TokensFrom {
+		return nil
 	}
 	t.ProjectID, t.ProjectName, t.ProjectDomain = p.ID, p.Name, p.DomainID
-	return true
+	return p
 }
 
 func onDomainOf(r state.Reader, t *httpapi.Token, c claims) bool {

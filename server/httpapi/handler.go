@@ -207,6 +207,12 @@ func (c *call) authenticate(m *rows) bool {
 			c.unauthorized()
 			return false
 		}
+		if err == nil && c.service.Bars != nil {
+			if err := c.service.Bars(t); err != nil {
+				c.fault(err)
+				return false
+			}
+		}
 		if err == nil {
 			c.token, c.policy = c.h.underPolicy(c.service, t)
 			return true

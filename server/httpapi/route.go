@@ -33,6 +33,8 @@ type Service struct {
 	// Scopes are those of the tokens that the service takes beside unscoped ones and those on projects (oslo.policy's scope_types). A token of another scope is
 	// refused by every rule: an administrator of one domain is none of the cloud.
 	Scopes Scope
+	// Bars says why a good token is good for nothing at all here (KindForbidden); nil, and a nil func, are no reason.
+	Bars func(*Token) error
 }
 
 // Scope is a set of what tokens may be for.

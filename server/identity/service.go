@@ -23,8 +23,17 @@ func Services(auth *token.Authenticator, o base.Options) []*httpapi.Service {
 			{Method: http.MethodGet, Path: "/", Rule: httpapi.Anyone, Handler: versions},
 		}},
 		{Name: "identity", Prefix: "/identity/v3", Faults: httpapi.KeystoneFaults, Scopes: httpapi.DomainScope | httpapi.SystemScope, FollowsPolicy: true, Routes: routes(auth, o),
-			Rules: slices.Concat(role.Rules, delegation.Rules)},
+			Rules: slices.Concat(role.Rules, delegation.Rules), Bars: signed},
 	}
+}
+
+// signed refuses tokens that a signed request was exchanged for, as Keystone does since July 2026: who can sign may use the cloud, but not make itself passwords, keys
+// and delegations that outlive the signing key.
+func signed(t *httpapi.Token) error {
+	if slices.Contains(t.Methods, "ec2credential") {
+		return httpapi.Forbidden("EC2 credential tokens cannot be used for authorization.")
+	}
+	return nil
 }
 
 // routes are those of all rooms.

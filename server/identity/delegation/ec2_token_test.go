@@ -100,7 +100,12 @@ func TestEC2Tokens(t *testing.T) {
 	assert.Equal(t, []any{"ec2credential"}, tok["methods"])
 	assert.Equal(t, string(ann), tok["user"].(map[string]any)["id"])
 	assert.Equal(t, string(c.project), tok["project"].(map[string]any)["id"])
-	assert.Equal(t, []string{"manager", "member", "reader"}, c.rolesOf(a.Header.Get("X-Subject-Token")))
+	signed := a.Header.Get("X-Subject-Token")
+	assert.Equal(t, []string{"manager", "member", "reader"}, c.rolesOf(signed))
+	assert.Contains(t, c.Want(403, "GET", "/auth/projects", signed, "").Body, "EC2 credential tokens cannot be used for authorization.")
+	c.Want(403, "POST", "/users/"+string(ann)+"/application_credentials", signed, `{"application_credential": {"name": "outlives the key"}}`)
+	again := c.Want(201, "POST", "/auth/tokens", "", fmt.Sprintf(`{"auth": {"identity": {"methods": ["token"], "token": {"id": %q}}, "scope": {"project": {"id": %q}}}}`, signed, c.project))
+	c.Want(403, "GET", "/auth/projects", again.Header.Get("X-Subject-Token"), "")
 	for name, text := range map[string]string{"ann": c.on(ann), "reader": c.system(c.Admin.ID)} {
 		want := map[string]int{"ann": 403, "reader": 200}[name]
 		assert.Equal(t, want, c.ec2(text, "credentials", signedV2(access, secret, "cloud", now)).Status, name)

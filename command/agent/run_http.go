@@ -95,7 +95,7 @@ func (h *httpServer) loadTLS(t TLSRuntime) error {
 // computeOptions is what the configuration says of the Compute API.
 func computeOptions(s *ServerRuntime) compute.Options {
 	return compute.Options{ReclaimAfter: s.ReclaimInterval, OffloadAfter: s.ShelvedOffloadAfter, ResizeToSameHost: s.Scheduler.ResizeToSameHost,
-		Consoles: base.Consoles(s.Consoles), UsagePeriod: usagePeriod(s.Notifications)}
+		ImageLimits: s.Image.Limits(), Consoles: base.Consoles(s.Consoles), UsagePeriod: usagePeriod(s.Notifications)}
 }
 
 // handler puts the services together. The catalog names those that answer, and no others.

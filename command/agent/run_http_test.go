@@ -131,13 +131,14 @@ func TestComputeOptions(t *testing.T) {
 		require.Empty(t, problems)
 		return computeOptions(&rt.Server)
 	}
-	consoles := base.Consoles{TokenTTL: 10 * time.Minute}
-	require.Equal(t, compute.Options{ResizeToSameHost: true, Consoles: consoles}, options(""))
-	require.Equal(t, compute.Options{OffloadAfter: time.Hour, ReclaimAfter: time.Minute, Consoles: consoles},
+	consoles, limits := base.Consoles{TokenTTL: 10 * time.Minute}, ImageRuntime{SizeTotal: -1, StageTotal: -1, CountTotal: -1, CountUploading: -1}.Limits()
+	require.Equal(t, compute.Options{ResizeToSameHost: true, Consoles: consoles, ImageLimits: limits}, options(""))
+	require.Equal(t, compute.Options{OffloadAfter: time.Hour, ReclaimAfter: time.Minute, Consoles: consoles, ImageLimits: limits},
 		options("  shelved_offload_after = \"1h\"\n  reclaim_interval = \"1m\"\n  scheduler {\n    resize_to_same_host = false\n  }"))
 	require.Equal(t, base.Consoles{VNCURL: "https://c/v", SPICEURL: "https://c/s", SPICEDirectURL: "https://c/d", SerialURL: "wss://c/", MKSURL: "https://c/m", TokenTTL: time.Hour},
 		options("  consoles {\n    vnc_url = \"https://c/v\"\n    spice_url = \"https://c/s\"\n    spice_direct_url = \"https://c/d\"\n    serial_url = \"wss://c/\"\n"+
 			"    mks_url = \"https://c/m\"\n    token_ttl = \"1h\"\n  }").Consoles)
+	require.EqualValues(t, 7, options("  image {\n    image_count_total = 7\n  }").ImageLimits["image_count_total"])
 	for _, never := range []string{"never", "-1"} {
 		require.Negative(t, options("  shelved_offload_after = \""+never+"\"").OffloadAfter)
 	}

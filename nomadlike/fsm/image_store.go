@@ -35,6 +35,9 @@ var ImageStore = registerOnce(55, "image-store", func(tx *state.Txn, r *structs.
 	return None{}, nil
 })
 
+// made is what an image of an instance adds when it is begun: how large it will be is not known.
+var made = map[string]int64{structs.ImageCountTotal: 1, structs.ImageSizeTotal: 0}
+
 // imageDeltas is what an image's new state, of whose data some are announced, adds to its project's usage.
 func imageDeltas(old, i *structs.Image, announced int64) map[string]int64 {
 	switch {

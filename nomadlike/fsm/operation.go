@@ -76,6 +76,9 @@ func applyOperationCreate(tx *state.Txn, r *structs.OperationCreateRequest) (str
 		if tx.Image(r.Image.ID) != nil {
 			return "", structs.Errorf(structs.KindConflict, "Image ID %s already exists!", r.Image.ID)
 		}
+		if err := withinImageLimits(r.Image.ProjectID, tx.ImageUsage(r.Image.ProjectID), r.ImageLimits, made); err != nil && !r.Image.External {
+			return "", err
+		}
 		tx.PutImage(r.Image)
 	}
 	return begin(tx, ins, r.Operation, r.Now)

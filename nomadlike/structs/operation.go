@@ -200,7 +200,9 @@ type OperationCreateRequest struct {
 	Admin     bool             `codec:"adm"`
 	Rebuild   *InstanceRebuild `codec:"rb,omitempty"`  // of a rebuild
 	Image     *Image           `codec:"img,omitempty"` // that the operation makes; it is queued with the operation's beginning
-	Migration MigrationID      `codec:"mig,omitempty"` // of the record that a move makes
+	// ImageLimits are those of the image's project: KindTooLarge when it may not have another.
+	ImageLimits ImageLimits `codec:"il,omitempty"`
+	Migration   MigrationID `codec:"mig,omitempty"` // of the record that a move makes
 	// DiskConfig is what a resize makes the instance's disk config; "" leaves it.
 	DiskConfig string `codec:"dc,omitempty"`
 	Now        Time   `codec:"now"`

@@ -20,6 +20,7 @@ type Options struct {
 	Consoles         Consoles            // the remote consoles that can be asked for; none by default
 	UsagePeriod      structs.UsagePeriod // [DEFAULT]instance_usage_audit_period: of the usage audit; the zero value is a month
 	Images           Images              // the Image service; nil is this cluster's own
+	ImageLimits      structs.ImageLimits // of every project's images, where Keystone's limits say nothing; nil is none
 	Now              func() time.Time    // puts the time into commands; nil is time.Now
 }
 

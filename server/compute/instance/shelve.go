@@ -35,7 +35,7 @@ func (s *service) shelveInstance(r *httpapi.Request) (any, error) {
 	}
 	img, op := s.newImage(rd, ins, &imageBody{Name: ins.Name + "-shelved"}, structs.OpShelve), s.operation(r, ins, structs.OpShelve)
 	op.Args.NewImageID, op.Args.OffloadAfter = img.ID, s.OffloadAfter
-	return nil, s.startMaking(r, op, img)
+	return nil, s.startMaking(r, rd, op, img)
 }
 
 // unshelveInstance brings the instance back: to any host, to one of a zone from 2.77 on, or to a host that an administrator names from 2.91 on.

@@ -68,7 +68,7 @@ func (s *service) imageOf(r *httpapi.Request, k structs.OperationKind) (any, err
 	}
 	img, op := s.newImage(rd, ins, &in, k), s.operation(r, ins, k)
 	op.Args.NewImageID, op.Args.BackupType, op.Args.Rotation = img.ID, in.BackupType, int64(in.Rotation)
-	if err := s.startMaking(r, op, img); err != nil {
+	if err := s.startMaking(r, rd, op, img); err != nil {
 		return nil, err
 	}
 	if r.Version >= 45 {
@@ -81,12 +81,16 @@ func (s *service) imageOf(r *httpapi.Request, k structs.OperationKind) (any, err
 }
 
 // startMaking starts an operation that makes an image. When nobody knows whether it was started, the image stays: the operation needs it.
-func (s *service) startMaking(r *httpapi.Request, op structs.Operation, img *structs.Image) error {
+func (s *service) startMaking(r *httpapi.Request, rd state.Reader, op structs.Operation, img *structs.Image) error {
 	undo, err := s.Images.Create(r, img)
 	if err != nil {
 		return err
 	}
-	_, err = fsm.OperationCreate.Propose(r.Context(), r.Core, &structs.OperationCreateRequest{Operation: op, Image: img, Admin: r.Token.IsAdmin(), Now: s.Time()})
+	_, err = fsm.OperationCreate.Propose(r.Context(), r.Core, &structs.OperationCreateRequest{Operation: op, Image: img, ImageLimits: rd.ImageLimits(img.ProjectID, s.ImageLimits),
+		Admin: r.Token.IsAdmin(), Now: s.Time()})
+	if structs.IsKind(err, structs.KindTooLarge) { // a limit of the Image service: Nova's answer to it
+		err = httpapi.Forbidden("Quota exceeded or out of space for image %s in the image service.", img.ID)
+	}
 	if err != nil && !structs.IsKind(err, structs.KindUnavailable) && !structs.IsKind(err, structs.KindTimeout) {
 		undo()
 	}

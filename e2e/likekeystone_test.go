@@ -7,67 +7,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"slices"
 	"sort"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 )
-
-const keystonePassword = "keystone-s3cret"
-
-// startKeystone starts Debian's Keystone and returns its endpoint.
-func startKeystone(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	port := l.Addr().(*net.TCPAddr).Port
-	require.NoError(t, l.Close())
-	dir := t.TempDir()
-	cmd := exec.Command("../scripts/keystone/start", dir, fmt.Sprint(port), keystonePassword)
-	out := &output{}
-	cmd.Stdout, cmd.Stderr = out, out
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	require.NoError(t, cmd.Start())
-	done := make(chan struct{})
-	go func() { _ = cmd.Wait(); close(done) }()
-	t.Cleanup(func() {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		<-done
-	})
-	url := fmt.Sprintf("http://127.0.0.1:%d/v3", port)
-	keystoneDirs.Store(url, dir)
-	eventually(t, 2*time.Minute, "Keystone answers", func() error {
-		select {
-		case <-done:
-			log, _ := os.ReadFile(dir + "/manage.log")
-			t.Fatalf("Keystone ended: %s\n%s", out.String(), log)
-		default:
-		}
-		resp, err := http.Get(url)
-		if err == nil {
-			resp.Body.Close()
-		}
-		return err
-	})
-	return url
-}
-
-var keystoneDirs sync.Map // where each one's files are
-
-func keystoneDir(url string) string {
-	dir, _ := keystoneDirs.Load(url)
-	return dir.(string)
-}
 
 // identityCall is a line of testdata/identity-calls.txt: METHOD PATH [BODY] [-> NAME=path.in.answer ...]. ~ before it compares the status alone. ?subject=WHO is whose token it is about; pause lets a second pass. WHO> before it
 // sends another token than the administrator's: one that "login WHO BODY" got, or none for nobody. A name is $NAME in later lines.
@@ -217,7 +167,8 @@ func TestLikeKeystone(t *testing.T) {
 	login := func(password string) string {
 		return `{"auth":{"identity":{"methods":["password"],"password":{"user":{"name":"admin","domain":{"id":"default"},"password":"` + password + `"}}},"scope":{"project":{"name":"admin","domain":{"id":"default"}}}}}`
 	}
-	theirs := &identitySide{startKeystone(t), map[string]string{}, map[string]string{}}
+	keystone, _ := startKeystone(t)
+	theirs := &identitySide{keystone, map[string]string{}, map[string]string{}}
 	ours := &identitySide{a.url() + "/identity/v3", map[string]string{}, map[string]string{}}
 	for side, password := range map[*identitySide]string{theirs: keystonePassword, ours: "kilonova"} {
 		status, body, err := side.send(&identityCall{method: "login", who: "admin", body: login(password), keep: map[string]string{"me": "token.user.id", "project": "token.project.id"}})

@@ -8,14 +8,11 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -24,54 +21,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// startGlance runs Debian's Glance, whose tokens are those of the Identity service at auth, and returns its endpoint and what kills it.
-func startGlance(t *testing.T, auth, user, password, project string) (string, func()) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	port := l.Addr().(*net.TCPAddr).Port
-	require.NoError(t, l.Close())
-	dir := t.TempDir()
-	cmd := exec.Command("../scripts/glance/start", dir, fmt.Sprint(port), auth, user, password, project)
-	out := &output{}
-	cmd.Stdout, cmd.Stderr = out, out
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	require.NoError(t, cmd.Start())
-	done := make(chan struct{})
-	go func() { _ = cmd.Wait(); close(done) }()
-	kill := func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); <-done }
-	t.Cleanup(kill)
-	url := fmt.Sprintf("http://127.0.0.1:%d", port)
-	eventually(t, 2*time.Minute, "Glance answers", func() error {
-		select {
-		case <-done:
-			log, _ := os.ReadFile(dir + "/glance.log")
-			t.Fatalf("Glance ended: %s\n%s", out.String(), log)
-		default:
-		}
-		resp, err := http.Get(url)
-		if err == nil {
-			resp.Body.Close()
-		}
-		return err
-	})
-	return url, kill
-}
-
 // An operator's own Keystone and Glance: Debian's. Instances are built of Glance's images, and those made of instances go there.
 func TestWithGlance(t *testing.T) {
 	t.Parallel()
-	keystone := startKeystone(t)
+	keystone, _ := startKeystone(t)
+	s := newOperator(t, keystone)
+	glance, killGlance := startGlance(t, keystone)
 	f := &fleet{t: t, net: nextNet()}
-	ip, secret := f.net+".1", filepath.Join(t.TempDir(), "password")
-	require.NoError(t, os.WriteFile(secret, []byte("service-s3cret\n"), 0o600))
-	s := &stock{t: t, env: append(os.Environ(), "OS_AUTH_URL="+keystone, "OS_IDENTITY_API_VERSION=3", "OS_USERNAME=admin", "OS_PASSWORD="+keystonePassword, "OS_PROJECT_NAME=admin",
-		"OS_USER_DOMAIN_ID=default", "OS_PROJECT_DOMAIN_ID=default", "PYTHONWARNINGS=ignore"), quick: true}
-	s.run("project", "create", "service")
-	s.run("user", "create", "--project", "service", "--password", "service-s3cret", "kilonova")
-	s.run("role", "add", "--user", "kilonova", "--project", "service", "admin")
-	glance, killGlance := startGlance(t, keystone, "kilonova", "service-s3cret", "service")
-	a := f.config("one", ip, fmt.Sprintf(`
+	a := f.config("one", f.net+".1", fmt.Sprintf(`
 server {
   enabled = true
   bootstrap_expect = 1
@@ -96,15 +53,10 @@ plugin "fake" {
     image_formats = ["raw", "qcow2"]
   }
 }
-`, keystone, secret, glance))
-	s.run("service", "create", "--name", "nova", "compute")
-	s.run("endpoint", "create", "--region", "RegionOne", "compute", "public", a.url()+"/compute/v2.1")
-	s.run("service", "create", "--name", "glance", "image")
-	s.run("endpoint", "create", "--region", "RegionOne", "image", "public", glance)
-	s.run("project", "create", "web")
-	s.run("user", "create", "--project", "web", "--password", "anna-s3cret", "anna")
-	s.run("role", "add", "--user", "anna", "--project", "web", "member")
-	anna := &stock{t: t, env: append(append([]string{}, s.env...), "OS_USERNAME=anna", "OS_PASSWORD=anna-s3cret", "OS_PROJECT_NAME=web"), quick: true}
+`, keystone, s.secret, glance))
+	s.serves("compute", "nova", a.url()+"/compute/v2.1")
+	s.serves("image", "glance", glance)
+	anna := s.anna()
 	a.start()
 	a.healthy()
 	resp, err := http.Get(a.url() + "/image/v2/images")

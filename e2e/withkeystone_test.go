@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,11 +18,10 @@ import (
 // An operator's own Keystone: Debian's, with the users, roles and catalog that it has. The stock client knows its auth URL and nothing else.
 func TestWithKeystone(t *testing.T) {
 	t.Parallel()
-	keystone := startKeystone(t)
+	keystone, kill := startKeystone(t)
+	s := newOperator(t, keystone)
 	f := &fleet{t: t, net: nextNet()}
-	ip, secret := f.net+".1", filepath.Join(t.TempDir(), "password")
-	require.NoError(t, os.WriteFile(secret, []byte("service-s3cret\n"), 0o600))
-	a := f.config("one", ip, fmt.Sprintf(`
+	a := f.config("one", f.net+".1", fmt.Sprintf(`
 server {
   enabled = true
   bootstrap_expect = 1
@@ -40,17 +38,9 @@ client {
   enabled = true
   drivers = ["fake"]
 }
-`, keystone, secret))
-	s := &stock{t: t, env: append(os.Environ(), "OS_AUTH_URL="+keystone, "OS_IDENTITY_API_VERSION=3", "OS_USERNAME=admin", "OS_PASSWORD="+keystonePassword, "OS_PROJECT_NAME=admin",
-		"OS_USER_DOMAIN_ID=default", "OS_PROJECT_DOMAIN_ID=default", "PYTHONWARNINGS=ignore"), quick: true}
-	s.run("project", "create", "service")
-	s.run("role", "create", "service")
-	s.run("user", "create", "--project", "service", "--password", "service-s3cret", "kilonova")
-	s.run("role", "add", "--user", "kilonova", "--project", "service", "service")
-	s.run("role", "add", "--user", "kilonova", "--project", "service", "admin")
+`, keystone, s.secret))
 	for _, service := range [][3]string{{"compute", "nova", "/compute/v2.1"}, {"image", "glance", "/image"}, {"placement", "placement", "/placement"}} {
-		s.run("service", "create", "--name", service[1], service[0])
-		s.run("endpoint", "create", "--region", "RegionOne", service[0], "public", a.url()+service[2])
+		s.serves(service[0], service[1], a.url()+service[2])
 	}
 	a.start()
 	a.healthy()
@@ -61,10 +51,7 @@ client {
 	s.run("image", "create", "--disk-format", "raw", "--container-format", "bare", "--public", "--file", disk, "empty")
 	s.run("server", "create", "--flavor", "small", "--image", "empty", "--wait", "by-admin")
 
-	s.run("project", "create", "web")
-	s.run("user", "create", "--project", "web", "--password", "anna-s3cret", "anna")
-	s.run("role", "add", "--user", "anna", "--project", "web", "member")
-	anna := &stock{t: t, env: append(append([]string{}, s.env...), "OS_USERNAME=anna", "OS_PASSWORD=anna-s3cret", "OS_PROJECT_NAME=web"), quick: true}
+	anna := s.anna()
 	require.NotContains(t, anna.run("server", "list"), "by-admin")
 	anna.run("server", "create", "--flavor", "small", "--image", "empty", "--wait", "by-anna")
 	require.Contains(t, s.run("server", "list", "--all-projects"), "by-anna")
@@ -84,7 +71,7 @@ client {
 	})
 	t.Run("without Keystone nobody is thrown out", func(t *testing.T) {
 		fresh := strings.TrimSpace(anna.run("token", "issue", "-f", "value", "-c", "id"))
-		require.NoError(t, exec.Command("pkill", "-KILL", "-f", filepath.Join(keystoneDir(keystone), "keystone.conf")).Run())
+		kill()
 		eventually(t, 20*time.Second, "a token that was not seen yet waits", func() error {
 			if got := status(t, a, fresh); got != 503 {
 				return fmt.Errorf("it is %d", got)

@@ -129,3 +129,35 @@ func TestPace(t *testing.T) {
 	require.ErrorIs(t, s.Verify(ctx, sha, 1), context.Canceled, "it would take days")
 	require.True(t, s.Has(sha))
 }
+
+// What lies beside a blob only saves work: when it is wrong, torn or not there the blob itself says what is right, and it is put right.
+func TestCRC(t *testing.T) {
+	t.Parallel()
+	s, data := open(t), []byte("0123456789")
+	sha := put(t, s, data)
+	beside := s.path(sha) + crcSuffix
+	right, err := os.ReadFile(beside)
+	require.NoError(t, err)
+	require.Equal(t, "280c069e", string(right), "CRC-32C of 0123456789")
+	for name, wrong := range map[string]string{"wrong": "00000000", "torn": "280c", "no number": "xxxxxxxx", "none": ""} {
+		require.NoError(t, os.Remove(beside))
+		if wrong != "" {
+			require.NoError(t, os.WriteFile(beside, []byte(wrong), 0o600))
+		}
+		c, _, err := s.OpenChecked(sha)
+		require.NoError(t, err)
+		got, err := io.ReadAll(c)
+		require.NoError(t, err, name)
+		require.Equal(t, data, got)
+		require.NoError(t, c.Close())
+		now, err := os.ReadFile(beside)
+		require.NoError(t, err, name)
+		require.Equal(t, right, now, name)
+	}
+	all, err := s.List()
+	require.NoError(t, err)
+	require.Len(t, all, 1)
+	require.Zero(t, staged(t, s))
+	require.NoError(t, s.Delete(sha))
+	require.NoFileExists(t, beside)
+}

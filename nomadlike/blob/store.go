@@ -163,6 +163,7 @@ func (s *Store) remove(sha string) error {
 	if err := os.Remove(s.path(sha)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("image store: %w", err)
 	}
+	_ = os.Remove(s.path(sha) + crcSuffix) // of no use, and no harm, without the blob
 	return nil
 }
 

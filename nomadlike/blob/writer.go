@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"hash/crc32"
 	"io"
 	"os"
 	"path/filepath"
@@ -35,6 +36,7 @@ type Writer struct {
 	f      file
 	path   string
 	sha512 hash.Hash
+	crc    hash.Hash32
 	md5    hash.Hash // #nosec: not for security, Glance's checksum
 	size   int64
 	err    error // of the first write that failed
@@ -49,7 +51,7 @@ func (s *Store) Create() (*Writer, error) {
 	if err != nil {
 		return nil, diskError(err)
 	}
-	return &Writer{store: s, f: f, path: path, sha512: sha512.New(), md5: md5.New()}, nil
+	return &Writer{store: s, f: f, path: path, sha512: sha512.New(), crc: crc32.New(castagnoli), md5: md5.New()}, nil
 }
 
 // diskError says what failed in words for who uploads; a full disk is KindNoCapacity.
@@ -70,6 +72,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 		return 0, w.err
 	}
 	n, err := w.writeAndHash(p)
+	add(w.crc, p[:n])
 	w.size += int64(n)
 	if err != nil {
 		w.err = diskError(err)
@@ -119,6 +122,9 @@ func (w *Writer) Commit() (nomadlike.BlobSums, error) {
 	sums := nomadlike.BlobSums{Size: w.size, SHA512: hexSum(w.sha512), MD5: hexSum(w.md5)}
 	if w.err == nil {
 		w.err = w.store.publish(w.path, sums.SHA512, sums.Size)
+	}
+	if w.err == nil {
+		w.store.writeCRC(sums.SHA512, w.crc.Sum32())
 	}
 	if w.err != nil {
 		_ = os.Remove(w.path)

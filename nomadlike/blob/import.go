@@ -35,7 +35,8 @@ func (s *Store) Import(ctx context.Context, sha string, size int64, r io.Reader)
 	if size >= 0 && w.size != size {
 		return structs.Errorf(structs.KindUnavailable, "the copy of image data %s has not the %d bytes that were promised", sha, size)
 	}
-	if got := hexSum(w.sha512); got != sha {
+	w.hashes.finish()
+	if got := hexSum(w.hashes.sha512); got != sha {
 		return structs.Errorf(structs.KindUnavailable, "the copy of image data %s arrived damaged: its SHA-512 is %s", sha, got)
 	}
 	_, err = w.Commit()

@@ -28,6 +28,8 @@ type Store struct {
 	// upload of the same bytes can find it there, or sees that the upload has made it young again.
 	mu     sync.Mutex
 	create func(path string) (file, error) // os.Create, but for tests of a full disk
+
+	syncEvery int64 // the constant, but for tests
 }
 
 // Info describes a stored blob.
@@ -44,7 +46,7 @@ func Open(dir string, logger hclog.Logger) (*Store, error) {
 	if logger == nil {
 		logger = hclog.NewNullLogger()
 	}
-	s := &Store{dir: dir, log: logger, create: createFile}
+	s := &Store{dir: dir, log: logger, create: createFile, syncEvery: syncEvery}
 	for _, d := range []string{blobFolder, stagingFolder} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o700); err != nil {
 			return nil, fmt.Errorf("image store: %w", err)

@@ -1,9 +1,6 @@
 package blob
 
 import (
-	"crypto/md5"
-	"crypto/sha512"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
@@ -11,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"time"
 
@@ -35,13 +31,15 @@ type Writer struct {
 	store  *Store
 	f      file
 	path   string
-	sha512 hash.Hash
 	crc    hash.Hash32
-	md5    hash.Hash // #nosec: not for security, Glance's checksum
+	hashes *sums
 	size   int64
 	err    error // of the first write that failed
 	done   bool
 	sums   nomadlike.BlobSums
+
+	unsynced int64      // bytes that the disk was not yet told to take
+	syncing  chan error // of a Sync that runs behind the writes; nil when none does
 }
 
 // Create stages a new blob. The caller ends it with Commit or Abort.
@@ -51,7 +49,7 @@ func (s *Store) Create() (*Writer, error) {
 	if err != nil {
 		return nil, diskError(err)
 	}
-	return &Writer{store: s, f: f, path: path, sha512: sha512.New(), crc: crc32.New(castagnoli), md5: md5.New()}, nil
+	return &Writer{store: s, f: f, path: path, crc: crc32.New(castagnoli), hashes: newSums()}, nil
 }
 
 // diskError says what failed in words for who uploads; a full disk is KindNoCapacity.
@@ -71,34 +69,44 @@ func (w *Writer) Write(p []byte) (int, error) {
 	if w.err != nil {
 		return 0, w.err
 	}
-	n, err := w.writeAndHash(p)
-	add(w.crc, p[:n])
+	w.hashes.write(p) // also when the disk takes less: nothing is accepted after that
+	n, err := w.f.Write(p)
+	_, _ = w.crc.Write(p[:n])
 	w.size += int64(n)
+	if err == nil {
+		err = w.syncBehind(int64(n))
+	}
 	if err != nil {
 		w.err = diskError(err)
 	}
 	return n, w.err
 }
 
-// aside is from how many bytes on it is worth while to hash on other processors while the disk takes them: MD5 and SHA-512 are each slower than disks are.
-const aside = 32 << 10
+// syncEvery is after how many bytes the disk begins to take them for good, so that Commit need not wait for all.
+const syncEvery = 64 << 20
 
-// writeAndHash hashes all of p, also when the disk takes less: nothing is accepted after that.
-func (w *Writer) writeAndHash(p []byte) (int, error) {
-	if len(p) < aside {
-		add(w.sha512, p)
-		add(w.md5, p)
-		return w.f.Write(p)
+// syncBehind has the disk take what was written, while more is. The error is an earlier Sync's: of two that fail the system tells one alone, so none may be passed over.
+func (w *Writer) syncBehind(n int64) error {
+	if w.unsynced += n; w.unsynced < w.store.syncEvery {
+		return nil
 	}
-	var wg sync.WaitGroup
-	wg.Go(func() { add(w.sha512, p) })
-	wg.Go(func() { add(w.md5, p) })
-	n, err := w.f.Write(p)
-	wg.Wait() // p is the caller's again
-	return n, err
+	if err := w.synced(); err != nil {
+		return err
+	}
+	w.unsynced, w.syncing = 0, make(chan error, 1)
+	go func(c chan<- error) { c <- w.f.Sync() }(w.syncing)
+	return nil
 }
 
-func add(h hash.Hash, p []byte) { _, _ = h.Write(p) } // hashes never fail
+// synced waits for a Sync that runs.
+func (w *Writer) synced() error {
+	if w.syncing == nil {
+		return nil
+	}
+	err := <-w.syncing
+	w.syncing = nil
+	return err
+}
 
 // Path is the staging file; everything written so far is in it. After Commit or Abort it is gone.
 func (w *Writer) Path() string { return w.path }
@@ -112,14 +120,18 @@ func (w *Writer) Commit() (nomadlike.BlobSums, error) {
 		}
 		return w.sums, nil
 	}
+	if err := w.synced(); w.err == nil {
+		w.err = diskErrorOrNil(err)
+	}
 	if w.err == nil {
 		w.err = diskErrorOrNil(w.f.Sync())
 	}
+	w.hashes.finish()
 	if err := w.f.Close(); w.err == nil {
 		w.err = diskErrorOrNil(err)
 	}
 	w.done = true
-	sums := nomadlike.BlobSums{Size: w.size, SHA512: hexSum(w.sha512), MD5: hexSum(w.md5)}
+	sums := nomadlike.BlobSums{Size: w.size, SHA512: hexSum(w.hashes.sha512), MD5: hexSum(w.hashes.md5)}
 	if w.err == nil {
 		w.err = w.store.publish(w.path, sums.SHA512, sums.Size)
 	}
@@ -140,13 +152,13 @@ func (w *Writer) Abort() {
 		return
 	}
 	w.done = true
+	w.hashes.finish()
+	_ = w.synced()
 	_ = w.f.Close()
 	if err := os.Remove(w.path); err != nil {
 		w.store.log.Warn("cannot remove an abandoned upload; the next start will", "file", w.path, "error", err)
 	}
 }
-
-func hexSum(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }
 
 func diskErrorOrNil(err error) error {
 	if err == nil {

@@ -41,6 +41,7 @@ type world struct {
 	passwords *base.Passwords
 	security  base.Security
 	receipts  time.Duration
+	hashers   int // passwords that are hashed at a time; 0: half of the processors
 }
 
 func newWorld(t testing.TB) *world {
@@ -59,7 +60,7 @@ func newWorld(t testing.TB) *world {
 func (w *world) serve() {
 	w.t.Helper()
 	now := func() time.Time { return w.clock }
-	w.passwords = base.NewPasswords(10, 0, 0) // what is not the users' own cost
+	w.passwords = base.NewPasswords(10, w.hashers, 0) // what is not the users' own cost
 	w.auth = NewAuthenticator(w.core, now)
 	o := base.Options{Endpoints: []base.Endpoint{base.Compute, base.Identity, base.Image}, TokenTTL: time.Hour, Passwords: w.passwords, Now: now, Security: w.security, ReceiptTTL: w.receipts}
 	s := &httpapi.Service{Name: "identity", Prefix: "/identity/v3", Faults: httpapi.KeystoneFaults, Routes: Routes(w.auth, o), Scopes: httpapi.DomainScope | httpapi.SystemScope}

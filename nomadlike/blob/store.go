@@ -55,7 +55,7 @@ func Open(dir string, logger hclog.Logger) (*Store, error) {
 	if err := s.clearStaging(); err != nil {
 		return nil, err
 	}
-	return s, nil
+	return s, s.adopt()
 }
 
 func (s *Store) clearStaging() error {

@@ -75,6 +75,8 @@ func (m *member) startWith(o options, join []string) {
 	if addr == "" {
 		addr = "127.0.0.1:0"
 	}
+	// Beside many other tests on few processors a leader would else lose its lease now and then, which only some tests are about.
+	o.raft.Multiplier = cmp.Or(o.raft.Multiplier, 2)
 	var duties []Duty
 	if o.duties != nil {
 		duties = o.duties()

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"sync"
@@ -71,10 +72,6 @@ type options struct {
 
 // startWith begins the member, anew or again on its directory and address.
 func (m *member) startWith(o options, join []string) {
-	addr := m.addr
-	if addr == "" {
-		addr = "127.0.0.1:0"
-	}
 	// Beside many other tests on few processors a leader would else lose its lease now and then, which only some tests are about.
 	o.raft.Multiplier = cmp.Or(o.raft.Multiplier, 2)
 	var duties []Duty
@@ -83,7 +80,10 @@ func (m *member) startWith(o options, join []string) {
 	}
 	var err error
 	// The port of a server that was stopped a moment ago may still be held by a connection that ends.
-	require.Eventually(m.t, func() bool { m.rpc, err = rpc.NewServer(addr, nil, testLogger(m.t)); return err == nil }, 5*time.Second, 10*time.Millisecond)
+	require.Eventually(m.t, func() bool {
+		m.rpc, err = rpc.NewServer(cmp.Or(m.addr, somePort()), nil, testLogger(m.t))
+		return err == nil
+	}, 5*time.Second, 10*time.Millisecond)
 	m.addr = m.rpc.Addr().String()
 	m.pool = rpc.NewPool(nil)
 	m.pool.SetLocal(m.addr, m.rpc)
@@ -112,13 +112,21 @@ func (m *member) startWith(o options, join []string) {
 	m.door.Store(&door{m.pool, m.addr})
 }
 
-// freePort returns a port that was free a moment ago for TCP and UDP.
+// somePort is an address on a port that the system gives to no connection: who closes it can have it again.
+func somePort() string { return fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000)) }
+
+// freePort returns the port of one at which nobody listens.
 func freePort(t testing.TB) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	require.NoError(t, err)
+	t.Helper()
+	var port string
+	require.Eventually(t, func() bool {
+		l, err := net.Listen("tcp", somePort())
+		if err != nil {
+			return false
+		}
+		_, port, _ = net.SplitHostPort(l.Addr().String())
+		return l.Close() == nil
+	}, 10*time.Second, time.Millisecond)
 	return port
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/anishathalye/porcupine"
 	"github.com/stretchr/testify/require"
 
+	"github.com/kilonova-cloud/kilonova/nomadlike/consensus"
 	"github.com/kilonova-cloud/kilonova/nomadlike/fsm"
 	"github.com/kilonova-cloud/kilonova/nomadlike/state"
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
@@ -239,7 +240,7 @@ func TestLinearizable(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 99))
-	o := options{net: newFaultNet(t)}
+	o := options{net: newFaultNet(t), raft: consensus.Tuning{Multiplier: 1}} // the longer nobody leads, the more writes have an unknown fate, and the check takes exponentially longer
 	c := newClusterWith(t, 3, o)
 	c.leader()
 	ctx, cancel := context.WithCancel(context.Background())

@@ -3,6 +3,8 @@ package gossip
 import (
 	"bytes"
 	"cmp"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -28,11 +30,19 @@ func pool(t *testing.T, name string, change func(*Config)) *Pool {
 }
 
 // freeAddr is an address that was free a moment ago.
+// freeAddr returns an address that nobody listens at, on a port that the system gives to no connection: it is free again when its pool has closed.
 func freeAddr(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
+	t.Helper()
+	var addr string
+	require.Eventually(t, func() bool {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000)))
+		if err != nil {
+			return false
+		}
+		addr = l.Addr().String()
+		return l.Close() == nil
+	}, 10*time.Second, time.Millisecond)
+	return addr
 }
 
 func (p *Pool) addr(t *testing.T) string {

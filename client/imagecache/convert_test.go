@@ -15,13 +15,24 @@ import (
 	"github.com/kilonova-cloud/kilonova/nomadlike/structs"
 )
 
+// qemuImg is where the tool is. A machine that is to run real guests has it.
+func qemuImg(t *testing.T) string {
+	t.Helper()
+	tool, err := exec.LookPath("qemu-img")
+	switch {
+	case err == nil:
+	case os.Getenv("KILONOVA_TEST_LIBVIRT") == "1":
+		t.Fatal("KILONOVA_TEST_LIBVIRT=1, and qemu-img is missing: install Debian's qemu-utils")
+	default:
+		t.Skip("qemu-img is not installed")
+	}
+	return tool
+}
+
 // made returns a raw disk and the same disk in another format, made by the real qemu-img.
 func made(t *testing.T, format string) (raw, other []byte) {
 	t.Helper()
-	tool, err := exec.LookPath("qemu-img")
-	if err != nil {
-		t.Skip("qemu-img is not installed")
-	}
+	tool := qemuImg(t)
 	raw = make([]byte, 4<<20)
 	copy(raw[1<<20:], bytes.Repeat([]byte("kilonova"), 10_000))
 	dir := t.TempDir()
@@ -150,10 +161,7 @@ func TestNoRoomToConvert(t *testing.T) {
 // TestDecompressionBomb has an image that is fifty times larger unpacked and more: its room is counted before anything is unpacked.
 func TestDecompressionBomb(t *testing.T) {
 	t.Parallel()
-	tool, err := exec.LookPath("qemu-img")
-	if err != nil {
-		t.Skip("qemu-img is not installed")
-	}
+	tool := qemuImg(t)
 	const inside = 32 << 20
 	dir := t.TempDir()
 	raw, packed := filepath.Join(dir, "raw"), filepath.Join(dir, "packed")
